@@ -1,0 +1,50 @@
+# `make run` starts a demo server; `make test` runs the tests. Both set everything up in .venv.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+.PHONY: run test check format interop fuzz lock clean help
+
+help:
+	@echo "make run      start a demo mail server on unprivileged ports"
+	@echo "make test     run the tests"
+	@echo "make check    format, lint, types, import directions, sizes, tests"
+	@echo "make interop  round trips with real mail programs (needs curl, swaks, msmtp, isync, fetchmail, mutt)"
+
+$(STAMP): pyproject.toml requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Pillarbox needs Python 3.11 or newer: apt-get install python3, or set PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null \
+	  || { echo "Python's venv module is missing: apt-get install python3-venv"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+run: $(STAMP)
+	@exec $(BIN)/pillarbox demo
+
+test: $(STAMP)
+	@$(BIN)/python -m pytest -n auto -m "not interop and not slow"
+
+check: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python tools/check_size.py
+	$(BIN)/python -m pytest -q -n auto -m "not interop and not slow"
+
+format:
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+interop: $(STAMP)
+	$(BIN)/python -m pytest -m interop
+
+lock:
+	uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --group dev pyproject.toml -o requirements.txt
+
+clean:
+	rm -rf $(VENV) dist build .mypy_cache .pytest_cache .ruff_cache

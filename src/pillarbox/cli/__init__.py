@@ -1,0 +1,6 @@
+"""What a person types."""
+
+
+def main() -> None:
+    """Entry point of the `pillarbox` command."""
+    raise SystemExit("not built yet")

@@ -1,0 +1,1 @@
+"""What adds FETCH items, SEARCH keys or parameters."""

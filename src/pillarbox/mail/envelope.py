@@ -1,0 +1,26 @@
+"""Envelope: who a message is from and for, apart from its header (RFC 5321 §2.3.1)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pillarbox.mail.address import Address
+
+NULL_PATH: None = None
+"""The null reverse-path `<>`: a message that must never be bounced (RFC 5321 §4.5.5)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardPath:
+    """One RCPT TO: the address and its parameters (upper-case keyword to value)."""
+
+    address: Address
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Envelope:
+    """One mail transaction's envelope. `reverse_path` is None for `<>`."""
+
+    reverse_path: Address | None
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    forward_paths: list[ForwardPath] = field(default_factory=list)

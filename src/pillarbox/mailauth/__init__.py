@@ -1,0 +1,1 @@
+"""Who really sent a message (RFC 8601)."""

@@ -1,0 +1,1 @@
+"""Relaying: spool, schedule, routing, attempts, bounces."""

@@ -1,0 +1,1 @@
+"""SASL mechanisms, server side, one file each (RFC 4422)."""

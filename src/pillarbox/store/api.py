@@ -1,0 +1,426 @@
+"""What every home of the store promises: values, errors and interfaces.
+
+Invariants (each home keeps them; `tests/store/contract` checks them):
+- UIDs of a mailbox only grow and are never reused. UIDVALIDITY is stored, unique per name and re-creation.
+- A modseq is never given twice in an account; order of modseq = order of commit.
+- A returned awaitable means: on disk. Views change and `Change`s are published after the commit.
+- A message's octets never change. A blob is stored once, however many messages refer to it.
+- Every method that changes something is one transaction: wholly done or not at all.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Protocol
+
+from pillarbox.mail.summary import Summary
+from pillarbox.sasl.api import ScramKeys
+from pillarbox.store.changes import ChangeFeed
+from pillarbox.store.flags import NONE, Flags
+from pillarbox.store.spool import Spool
+from pillarbox.store.view import MailboxView
+
+INBOX = "INBOX"
+
+DEFAULT_MAILBOXES = {
+    "INBOX": "",
+    "Sent": "\\Sent",
+    "Drafts": "\\Drafts",
+    "Trash": "\\Trash",
+    "Junk": "\\Junk",
+    "Archive": "\\Archive",
+}
+"""Mailboxes that a new account has, and their special uses (RFC 6154)."""
+
+SEPARATOR = "/"
+"""Separates the levels of mailbox names."""
+
+
+class StoreError(Exception):
+    """An operation of the store was refused; the text is fit for people."""
+
+
+class NoSuchMailbox(StoreError):
+    """There is no mailbox of this name (or id)."""
+
+
+class MailboxExists(StoreError):
+    """The name is taken."""
+
+
+class BadMailboxName(StoreError):
+    """The name cannot be a mailbox's name, or the mailbox cannot be renamed or deleted (INBOX)."""
+
+
+class NoSuchAccount(StoreError):
+    """There is no account of this address (or id)."""
+
+
+class AlreadyExists(StoreError):
+    """The domain, account or alias exists already."""
+
+
+class NotFound(StoreError):
+    """The domain, alias or queue entry does not exist."""
+
+
+class OverQuota(StoreError):
+    """The account has no room for this."""
+
+
+class StoreUnavailable(StoreError):
+    """The disk is full, or failing: try again later. Nothing was changed."""
+
+
+# --- the directory: domains, accounts, aliases ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordHashes:
+    """What is kept of a password: an argon2id hash for PLAIN and LOGIN, keys for SCRAM-SHA-256."""
+
+    argon2: str
+    scram: ScramKeys
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Owner of mailboxes. `address` as it was given; `quota` in octets, 0 for none; `created` in epoch seconds."""
+
+    id: int
+    address: str
+    disabled: bool = False
+    quota: int = 0
+    created: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """Mail for `address` goes to `targets` (addresses, here or elsewhere). "@domain" is that domain's catch-all."""
+
+    address: str
+    targets: tuple[str, ...]
+
+
+class Directory(Protocol):
+    """Whose mail this server keeps. Look-ups are by `Address.key` form, case-insensitive, and cheap (in memory)."""
+
+    async def domains(self) -> list[str]: ...
+    async def add_domain(self, domain: str) -> None: ...
+    async def remove_domain(self, domain: str) -> None:
+        """Raises NotFound, or StoreError when accounts or aliases still use it."""
+
+    async def is_local(self, domain: str) -> bool: ...
+    async def accounts(self) -> list[Account]: ...
+    async def account(self, address: str) -> Account | None:
+        """The account with exactly this address (no alias, no +tag)."""
+
+    async def account_by_id(self, account: int) -> Account | None: ...
+    async def hashes(self, account: int) -> PasswordHashes | None: ...
+    async def add_account(self, address: str, hashes: PasswordHashes, *, quota: int = 0) -> Account:
+        """Create it with DEFAULT_MAILBOXES. Raises AlreadyExists (also for an alias), NotFound (the domain)."""
+
+    async def set_hashes(self, account: int, hashes: PasswordHashes) -> None:
+        """A new password; publishes AccountClosed."""
+
+    async def set_disabled(self, account: int, *, disabled: bool) -> None: ...
+    async def remove_account(self, account: int) -> None:
+        """The account and its mail. Publishes AccountClosed."""
+
+    async def aliases(self) -> list[Alias]: ...
+    async def alias(self, address: str) -> Alias | None:
+        """Exactly this alias; pass "@domain" for the catch-all."""
+
+    async def add_alias(self, alias: Alias) -> None: ...
+    async def remove_alias(self, address: str) -> None: ...
+
+
+# --- mailboxes and messages -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxInfo:
+    """A mailbox as LIST shows it. `id` is internal; `object_id` permanent and public (RFC 8474)."""
+
+    id: int
+    name: str
+    special_use: str
+    subscribed: bool
+    object_id: str
+    uidvalidity: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewMessage:
+    """A message for `append`. `internaldate` in epoch seconds, None for now. `replaces` is expunged in the same step."""
+
+    spool: Spool
+    flags: Flags = NONE
+    internaldate: int | None = None
+    replaces: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """Where messages went: UIDs in the order they were given (APPENDUID, RFC 4315)."""
+
+    mailbox: int
+    uidvalidity: int
+    uids: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """Which messages went where, both in the same order (COPYUID); those already gone are left out."""
+
+    uidvalidity: int
+    source: Sequence[int]
+    target: Sequence[int]
+
+
+class StoreMode(Enum):
+    """FLAGS, +FLAGS, -FLAGS."""
+
+    REPLACE = "replace"
+    ADD = "add"
+    REMOVE = "remove"
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """`changed` have got the new modseq; `unchanged` existed but already had these flags;
+    `failed` were changed by someone else since (RFC 7162 MODIFIED). UIDs that are gone are in none."""
+
+    modseq: int
+    changed: Sequence[int]
+    unchanged: Sequence[int]
+    failed: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRecord:
+    """What is kept of one message and never changes. `email_id` is permanent and never reused (OBJECTID, UIDL);
+    `savedate` when it came into this mailbox, epoch seconds; `filed_by_server` marks the Sent copy that submission made."""
+
+    uid: int
+    summary: Summary
+    email_id: str
+    thread_id: str
+    savedate: int
+    trace_id: str
+    filed_by_server: bool
+
+
+class Mail(Protocol):
+    """Mailboxes and messages. Mailboxes are meant by id where a session has them open, by name where a person named them.
+    Names are compared exactly, but INBOX in any case."""
+
+    async def mailboxes(self, account: int) -> list[MailboxInfo]:
+        """All of them, INBOX first, then by name."""
+
+    async def create(self, account: int, name: str, *, special_use: str = "") -> MailboxInfo:
+        """Parents are created too. Raises MailboxExists, BadMailboxName."""
+
+    async def delete(self, account: int, name: str) -> None:
+        """The mailbox and its messages, not its children. Raises NoSuchMailbox, BadMailboxName (INBOX)."""
+
+    async def rename(self, account: int, name: str, new_name: str) -> None:
+        """With its children; UIDs and UIDVALIDITY stay. INBOX: its messages move to the new mailbox (RFC 9051 §6.3.6).
+        Raises NoSuchMailbox, MailboxExists, BadMailboxName."""
+
+    async def subscribe(self, account: int, name: str, *, subscribed: bool) -> None:
+        """Subscriptions of names that do not exist (any more) are kept too (RFC 9051 §6.3.7)."""
+
+    async def subscriptions(self, account: int) -> list[str]: ...
+
+    async def open(self, account: int, name: str) -> MailboxView:
+        """The live view of a mailbox; the same object for all. Raises NoSuchMailbox."""
+
+    async def open_by_id(self, account: int, mailbox: int) -> MailboxView: ...
+
+    async def claim_recent(self, account: int, mailbox: int) -> int:
+        """The first UID that no session was told to be recent yet; messages from there on are recent to the caller only."""
+
+    async def append(self, account: int, name: str, messages: Sequence[NewMessage]) -> Appended:
+        """All or none. Raises NoSuchMailbox, OverQuota, StoreUnavailable."""
+
+    async def copy(self, account: int, mailbox: int, uids: Sequence[int], target: str) -> Copied:
+        """Flags, internaldate kept; no octets are copied. Raises NoSuchMailbox, OverQuota."""
+
+    async def move(
+        self, account: int, mailbox: int, uids: Sequence[int], target: str, *, by: str | None = None
+    ) -> Copied:
+        """Copy and expunge as one step (RFC 6851); into the same mailbox it gives new UIDs."""
+
+    async def store_flags(
+        self,
+        account: int,
+        mailbox: int,
+        uids: Sequence[int],
+        mode: StoreMode,
+        flags: Flags,
+        *,
+        unchanged_since: int | None = None,
+        by: str | None = None,
+    ) -> Stored: ...
+
+    async def expunge(
+        self,
+        account: int,
+        mailbox: int,
+        uids: Sequence[int] | None,
+        *,
+        deleted_only: bool = True,
+        by: str | None = None,
+    ) -> Sequence[int]:
+        """Remove messages (None: all), by default only those with \\Deleted; returns the UIDs that are gone now."""
+
+    async def expunged_since(self, account: int, mailbox: int, modseq: int) -> Sequence[int]:
+        """UIDs expunged after `modseq` (QRESYNC's VANISHED)."""
+
+    async def records(self, account: int, mailbox: int, uids: Sequence[int]) -> list[MessageRecord | None]:
+        """One for each UID, None where it is gone."""
+
+    async def octets(
+        self, account: int, mailbox: int, uid: int, start: int = 0, length: int | None = None
+    ) -> bytes | None:
+        """A message's octets, or a part of them; None when it is gone."""
+
+    async def find_message_id(self, account: int, mailbox: int, message_id: str) -> Sequence[int]:
+        """UIDs of the messages with this Message-ID (with its angle brackets), ascending."""
+
+    async def usage(self, account: int) -> tuple[int, int]:
+        """Octets and messages that count towards the quota."""
+
+
+# --- delivery and the queue -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Into one mailbox of one account; a mailbox that is missing is created. `sent_copy`: skip it when the mailbox
+    already holds this Message-ID, and mark it as filed by the server."""
+
+    account: int
+    mailbox: str = INBOX
+    flags: Flags = NONE
+    sent_copy: bool = False
+
+
+class RecipientState(Enum):
+    """Where a queued recipient stands."""
+
+    QUEUED = "queued"
+    HELD = "held"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class QueueRecipient:
+    """One forward-path of a queued message. `next_attempt` in epoch seconds; `last_reply` is what the next hop or we said."""
+
+    id: int
+    address: str
+    state: RecipientState = RecipientState.QUEUED
+    attempts: int = 0
+    next_attempt: float = 0.0
+    last_reply: str = ""
+    delay_notified: bool = False
+    parameters: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class QueueEntry:
+    """A message that is to be relayed. `id` is the queue id shown to people; `reverse_path` "" is the null path."""
+
+    id: str
+    reverse_path: str
+    account: int
+    created: float
+    size: int
+    recipients: tuple[QueueRecipient, ...]
+    parameters: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """What `accept` puts into the queue. `account` is the submitter's (0: none, a bounce)."""
+
+    queue_id: str
+    reverse_path: str
+    recipients: Sequence[tuple[str, dict[str, str]]]
+    account: int = 0
+    parameters: dict[str, str] = field(default_factory=dict)
+
+
+class Queue(Protocol):
+    """The durable queue. Times are epoch seconds given by the caller."""
+
+    async def due(self, now: float, limit: int) -> list[QueueEntry]:
+        """Entries with a QUEUED recipient that is due and that is not leased; leases them to the caller until `update` or
+        a restart. Only the due recipients are to be tried."""
+
+    async def next_due(self) -> float | None:
+        """When the next recipient that is not leased becomes due."""
+
+    async def update(self, entry: str, recipients: Sequence[QueueRecipient], *, bounce: "Bounce | None" = None) -> None:
+        """Record outcomes and end the lease. An entry whose recipients are all DELIVERED or FAILED is gone.
+        The bounce is accepted in the same transaction."""
+
+    async def entries(self) -> list[QueueEntry]: ...
+    async def entry(self, entry: str) -> QueueEntry | None: ...
+    async def content(self, entry: str, start: int = 0, length: int | None = None) -> bytes | None:
+        """The message's octets."""
+
+    async def retry(self, entry: str | None, now: float) -> int:
+        """Make one entry (None: all) due now; returns how many recipients that concerns. Held ones stay held."""
+
+    async def hold(self, entry: str) -> None:
+        """Raises NotFound."""
+
+    async def release(self, entry: str, now: float) -> None:
+        """Raises NotFound."""
+
+    async def remove(self, entry: str) -> None:
+        """Without a bounce. Raises NotFound."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounce:
+    """A delivery status notification on its way to where it goes: into mailboxes here, or into the queue."""
+
+    spool: Spool
+    deliveries: Sequence[Delivery] = ()
+    relay: Relay | None = None
+
+
+class Store(Protocol):
+    """One home of the store."""
+
+    @property
+    def changes(self) -> ChangeFeed: ...
+    @property
+    def directory(self) -> Directory: ...
+    @property
+    def mail(self) -> Mail: ...
+    @property
+    def queue(self) -> Queue: ...
+
+    def spool(self) -> Spool:
+        """An empty spool, near where its octets will rest."""
+
+    async def accept(
+        self, spool: Spool, deliveries: Sequence[Delivery], relay: Relay | None = None, *, trace_id: str = ""
+    ) -> None:
+        """Take responsibility for one message: into mailboxes and the queue, as one transaction. When it returns, the
+        message is on disk. An account that is gone is left out. Raises OverQuota, StoreUnavailable."""
+
+    async def close(self) -> None:
+        """Finish what was begun, then let go of everything."""
+
+
+class Check(Protocol):
+    """What `pillarbox fsck` needs of a home that has files."""
+
+    def problems(self, *, repair: bool) -> AsyncIterator[str]: ...

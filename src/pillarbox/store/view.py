@@ -1,0 +1,108 @@
+"""MailboxView: the latest committed state of one mailbox, in compact arrays, shared by all who have it open.
+
+Invariants:
+- Only the store changes a view, after the commit, on the event loop; everyone else reads.
+- `uids` ascends. It only grows at its end; an expunge replaces the arrays by new ones. So a session may keep a reference
+  to `uids` together with a count, as its snapshot, for nothing.
+- The arrays always have the same length; index i of each is the same message.
+"""
+
+from array import array
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Iterable, Sequence
+
+from pillarbox.store.changes import FlagsChanged, MessagesAdded, MessagesExpunged
+from pillarbox.store.flags import DELETED, SEEN, Flags, FlagTable
+
+JOURNAL_LENGTH = 1024
+"""Changes remembered for sessions that catch up; older ones are found by scanning `modseqs`."""
+
+
+class MailboxView:
+    """One mailbox of one account. All attributes are for reading."""
+
+    __slots__ = (
+        "account", "flag_table", "flags", "highestmodseq", "internaldates", "journal", "journal_start", "mailbox",
+        "modseqs", "name", "object_id", "sizes", "uidnext", "uids", "uidvalidity",
+    )  # fmt: skip
+
+    def __init__(self, account: int, mailbox: int, name: str, uidvalidity: int, object_id: str) -> None:
+        self.account = account
+        self.mailbox = mailbox
+        self.name = name
+        self.uidvalidity = uidvalidity
+        self.object_id = object_id
+        self.uidnext = 1
+        self.highestmodseq = 1
+        self.uids = array("I")
+        self.flags = array("I")  # numbers in flag_table
+        self.modseqs = array("Q")
+        self.sizes = array("I")  # RFC822.SIZE, octets
+        self.internaldates = array("q")  # seconds since the epoch, UTC
+        self.flag_table = FlagTable()
+        self.journal: deque[FlagsChanged | MessagesAdded | MessagesExpunged] = deque(maxlen=JOURNAL_LENGTH)
+        self.journal_start = 1  # every change with a greater modseq is in the journal
+
+    def index(self, uid: int) -> int:
+        """The position of a UID in the arrays, or -1."""
+        i = bisect_left(self.uids, uid)
+        return i if i < len(self.uids) and self.uids[i] == uid else -1
+
+    def flags_of(self, uid: int) -> Flags | None:
+        """The flags of a message, or None when it is gone."""
+        i = self.index(uid)
+        return None if i < 0 else self.flag_table.sets[self.flags[i]]
+
+    def count(self, flag: str) -> int:
+        """How many messages have the flag."""
+        having = {n for n, flags in enumerate(self.flag_table.sets) if flag in flags}
+        return sum(map(self.flags.count, having)) if len(having) < 16 else sum(n in having for n in self.flags)
+
+    @property
+    def unseen(self) -> int:
+        """How many messages lack \\Seen."""
+        return len(self.uids) - self.count(SEEN)
+
+    @property
+    def deleted(self) -> int:
+        """How many messages have \\Deleted."""
+        return self.count(DELETED)
+
+    def changed_since(self, modseq: int) -> array[int]:
+        """UIDs of the messages whose modseq is greater (RFC 7162 CHANGEDSINCE)."""
+        return array("I", [u for u, m in zip(self.uids, self.modseqs, strict=True) if m > modseq])
+
+    # For the store only, in the order of commits.
+
+    def add(self, uid: int, flags: Flags, modseq: int, size: int, internaldate: int) -> None:
+        """One message more; its uid is above all others."""
+        self.uids.append(uid)
+        self.flags.append(self.flag_table.number(flags))
+        self.modseqs.append(modseq)
+        self.sizes.append(size)
+        self.internaldates.append(internaldate)
+        self.uidnext = max(self.uidnext, uid + 1)
+        self.highestmodseq = max(self.highestmodseq, modseq)
+
+    def set_flags(self, changes: Iterable[tuple[int, int]], modseq: int) -> None:
+        """New flags of messages: (index, number in flag_table)."""
+        for i, number in changes:
+            self.flags[i] = number
+            self.modseqs[i] = modseq
+        self.highestmodseq = max(self.highestmodseq, modseq)
+
+    def remove(self, uids: Sequence[int], modseq: int) -> None:
+        """These messages are gone: new arrays, the old ones stay with the sessions that still hold them."""
+        gone = set(uids)
+        keep = [i for i, uid in enumerate(self.uids) if uid not in gone]
+        for name in ("uids", "flags", "modseqs", "sizes", "internaldates"):
+            old = getattr(self, name)
+            setattr(self, name, array(old.typecode, [old[i] for i in keep]))
+        self.highestmodseq = max(self.highestmodseq, modseq)
+
+    def record(self, change: FlagsChanged | MessagesAdded | MessagesExpunged) -> None:
+        """Remember a change for sessions that catch up."""
+        if len(self.journal) == JOURNAL_LENGTH:
+            self.journal_start = self.journal[0].modseq
+        self.journal.append(change)

@@ -1,0 +1,1 @@
+"""What every protocol engine shares: its contract with the network, line buffer and outbox."""

@@ -1,0 +1,48 @@
+"""Outbox: what an engine has to say, in order, until the network takes it."""
+
+from collections.abc import Awaitable, Callable
+
+HIGH_WATER = 256 * 1024
+"""Octets that may wait before a command that produces much has to wait for the peer (backpressure)."""
+
+
+async def _no_network() -> None:
+    """Without a connection there is nobody to wait for."""
+
+
+def _no_bell() -> None:
+    """Without a connection there is nobody to tell."""
+
+
+class Outbox:
+    """A list of chunks. Chunks are kept as they are: a large body is never copied into a line's buffer."""
+
+    __slots__ = ("chunks", "on_drain", "on_ring", "size")
+
+    def __init__(self) -> None:
+        self.chunks: list[bytes] = []
+        self.size = 0
+        self.on_drain: Callable[[], Awaitable[None]] = _no_network
+        self.on_ring: Callable[[], None] = _no_bell
+
+    def write(self, octets: bytes) -> None:
+        """Add octets to what will be sent."""
+        self.chunks.append(octets)
+        self.size += len(octets)
+
+    def take(self) -> list[bytes]:
+        """Hand over everything written so far."""
+        chunks, self.chunks, self.size = self.chunks, [], 0
+        return chunks
+
+    async def drain(self) -> None:
+        """Wait until there is room again. Call it between the pieces of a long response; cheap when there is room.
+
+        Raises ConnectionError when the peer is gone.
+        """
+        if self.size >= HIGH_WATER:
+            await self.on_drain()
+
+    def ring(self) -> None:
+        """Say that something was written outside of `Engine.process` (a push in IDLE) and shall go out now."""
+        self.on_ring()
