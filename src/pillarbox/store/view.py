@@ -69,7 +69,7 @@ class MailboxView:
         """How many messages have \\Deleted."""
         return self.count(DELETED)
 
-    def changed_since(self, modseq: int) -> array[int]:
+    def changed_since(self, modseq: int) -> "array[int]":
         """UIDs of the messages whose modseq is greater (RFC 7162 CHANGEDSINCE)."""
         return array("I", [u for u, m in zip(self.uids, self.modseqs, strict=True) if m > modseq])
 
