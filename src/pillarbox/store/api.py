@@ -14,8 +14,11 @@ from enum import Enum
 from typing import Protocol
 
 from pillarbox.mail.summary import Summary
-from pillarbox.sasl.api import ScramKeys
 from pillarbox.store.changes import ChangeFeed
+from pillarbox.store.directory import Account as Account
+from pillarbox.store.directory import Alias as Alias
+from pillarbox.store.directory import Directory as Directory
+from pillarbox.store.directory import PasswordHashes as PasswordHashes
 from pillarbox.store.flags import NONE, Flags
 from pillarbox.store.spool import Spool
 from pillarbox.store.view import MailboxView
@@ -70,69 +73,6 @@ class OverQuota(StoreError):
 
 class StoreUnavailable(StoreError):
     """The disk is full, or failing: try again later. Nothing was changed."""
-
-
-# --- the directory: domains, accounts, aliases ---------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class PasswordHashes:
-    """What is kept of a password: an argon2id hash for PLAIN and LOGIN, keys for SCRAM-SHA-256."""
-
-    argon2: str
-    scram: ScramKeys
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """Owner of mailboxes. `address` as it was given; `quota` in octets, 0 for none; `created` in epoch seconds."""
-
-    id: int
-    address: str
-    disabled: bool = False
-    quota: int = 0
-    created: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Alias:
-    """Mail for `address` goes to `targets` (addresses, here or elsewhere). "@domain" is that domain's catch-all."""
-
-    address: str
-    targets: tuple[str, ...]
-
-
-class Directory(Protocol):
-    """Whose mail this server keeps. Look-ups are by `Address.key` form, case-insensitive, and cheap (in memory)."""
-
-    async def domains(self) -> list[str]: ...
-    async def add_domain(self, domain: str) -> None: ...
-    async def remove_domain(self, domain: str) -> None:
-        """Raises NotFound, or StoreError when accounts or aliases still use it."""
-
-    async def is_local(self, domain: str) -> bool: ...
-    async def accounts(self) -> list[Account]: ...
-    async def account(self, address: str) -> Account | None:
-        """The account with exactly this address (no alias, no +tag)."""
-
-    async def account_by_id(self, account: int) -> Account | None: ...
-    async def hashes(self, account: int) -> PasswordHashes | None: ...
-    async def add_account(self, address: str, hashes: PasswordHashes, *, quota: int = 0) -> Account:
-        """Create it with DEFAULT_MAILBOXES. Raises AlreadyExists (also for an alias), NotFound (the domain)."""
-
-    async def set_hashes(self, account: int, hashes: PasswordHashes) -> None:
-        """A new password; publishes AccountClosed."""
-
-    async def set_disabled(self, account: int, *, disabled: bool) -> None: ...
-    async def remove_account(self, account: int) -> None:
-        """The account and its mail. Publishes AccountClosed."""
-
-    async def aliases(self) -> list[Alias]: ...
-    async def alias(self, address: str) -> Alias | None:
-        """Exactly this alias; pass "@domain" for the catch-all."""
-
-    async def add_alias(self, alias: Alias) -> None: ...
-    async def remove_alias(self, address: str) -> None: ...
 
 
 # --- mailboxes and messages -----------------------------------------------------------------------------------------
