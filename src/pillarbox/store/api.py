@@ -111,7 +111,7 @@ class Appended:
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """Which messages went where, both in the same order (COPYUID); those already gone are left out."""
+    """Which messages went where, both in the order of the request (COPYUID); those already gone are left out."""
 
     uidvalidity: int
     source: Sequence[int]
@@ -153,7 +153,7 @@ class MessageRecord:
 
 class Mail(Protocol):
     """Mailboxes and messages. Mailboxes are meant by id where a session has them open, by name where a person named them.
-    Names are compared exactly, but INBOX in any case."""
+    Names are compared exactly, but INBOX in any case (`store.names.mailbox_name`). Everything raises NoSuchAccount."""
 
     async def mailboxes(self, account: int) -> list[MailboxInfo]:
         """All of them, INBOX first, then by name."""
@@ -190,7 +190,7 @@ class Mail(Protocol):
     async def move(
         self, account: int, mailbox: int, uids: Sequence[int], target: str, *, by: str | None = None
     ) -> Copied:
-        """Copy and expunge as one step (RFC 6851); into the same mailbox it gives new UIDs."""
+        """Copy and expunge as one step (RFC 6851); into the same mailbox it gives new UIDs. Never OverQuota."""
 
     async def store_flags(
         self,
@@ -305,8 +305,9 @@ class Queue(Protocol):
         """When the next recipient that is not leased becomes due."""
 
     async def update(self, entry: str, recipients: Sequence[QueueRecipient], *, bounce: "Bounce | None" = None) -> None:
-        """Record outcomes and end the lease. An entry whose recipients are all DELIVERED or FAILED is gone.
-        The bounce is accepted in the same transaction."""
+        """Record outcomes (recipients that are left out stay as they are) and end the lease. An entry whose recipients
+        are all DELIVERED or FAILED is gone. What was put on hold meanwhile stays held. The bounce is accepted in the
+        same transaction, also over quota. Raises NotFound (it was removed meanwhile): then nothing is done at all."""
 
     async def entries(self) -> list[QueueEntry]: ...
     async def entry(self, entry: str) -> QueueEntry | None: ...

@@ -34,10 +34,15 @@ class Alias:
 
 
 class Directory(Protocol):
-    """Whose mail this server keeps. Look-ups are by `Address.key` form, case-insensitive, and cheap (in memory)."""
+    """Whose mail this server keeps. Look-ups are by `Address.key` form, case-insensitive, and cheap (in memory).
+
+    Methods that take an account's id raise NoSuchAccount when it is gone, unless they can return None.
+    """
 
     async def domains(self) -> list[str]: ...
-    async def add_domain(self, domain: str) -> None: ...
+    async def add_domain(self, domain: str) -> None:
+        """Raises AlreadyExists, BadAddress."""
+
     async def remove_domain(self, domain: str) -> None:
         """Raises NotFound, or StoreError when accounts or aliases still use it."""
 
@@ -49,7 +54,8 @@ class Directory(Protocol):
     async def account_by_id(self, account: int) -> Account | None: ...
     async def hashes(self, account: int) -> PasswordHashes | None: ...
     async def add_account(self, address: str, hashes: PasswordHashes, *, quota: int = 0) -> Account:
-        """Create it with DEFAULT_MAILBOXES. Raises AlreadyExists (also for an alias), NotFound (the domain)."""
+        """Create it with DEFAULT_MAILBOXES, subscribed. Raises AlreadyExists (also for an alias), NotFound (the domain),
+        BadAddress."""
 
     async def set_hashes(self, account: int, hashes: PasswordHashes) -> None:
         """A new password; publishes AccountClosed."""
@@ -62,5 +68,8 @@ class Directory(Protocol):
     async def alias(self, address: str) -> Alias | None:
         """Exactly this alias; pass "@domain" for the catch-all."""
 
-    async def add_alias(self, alias: Alias) -> None: ...
-    async def remove_alias(self, address: str) -> None: ...
+    async def add_alias(self, alias: Alias) -> None:
+        """Raises AlreadyExists (also for an account), NotFound (the domain), BadAddress."""
+
+    async def remove_alias(self, address: str) -> None:
+        """Raises NotFound."""

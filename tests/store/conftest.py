@@ -1,0 +1,42 @@
+"""Homes of the store for the contract tests, and what they share."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from pillarbox.sasl.api import ScramKeys
+from pillarbox.store.api import PasswordHashes, Store
+from pillarbox.store.changes import Change
+from pillarbox.store.memory import MemoryStore
+
+HASHES = PasswordHashes("$argon2id$not-a-real-one", ScramKeys(b"salt", 4096, b"stored", b"server"))
+
+
+async def _memory(_directory: Path) -> Store:
+    return MemoryStore()
+
+
+HOMES: dict[str, Callable[[Path], Awaitable[Store]]] = {"memory": _memory}
+
+
+@pytest.fixture(params=sorted(HOMES))
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+    """One home after the other, empty but for the domain example.test."""
+    home = await HOMES[request.param](tmp_path / "store")
+    await home.directory.add_domain("example.test")
+    yield home
+    await home.close()
+
+
+@pytest.fixture
+async def alice(store: Store) -> int:
+    return (await store.directory.add_account("alice@example.test", HASHES)).id
+
+
+@pytest.fixture
+def seen(store: Store, alice: int) -> list[Change]:
+    """Every change of alice's account, as it was published."""
+    changes: list[Change] = []
+    store.changes.watch(alice, changes.append)
+    return changes
