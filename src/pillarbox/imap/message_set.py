@@ -1,0 +1,73 @@
+"""MessageSet: which messages a command means, by sequence number or UID (sequence-set, RFC 9051 §9; `$`, RFC 5182)."""
+
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+STAR = 2**32
+"""Stands for "*", the largest number in use; above every UID, so that ranges sort by themselves."""
+
+
+@dataclass(frozen=True, slots=True)
+class MessageSet:
+    """Ranges (low, high), both included, low <= high except where STAR is meant; `saved` is `$`, the last SEARCH's result."""
+
+    ranges: tuple[tuple[int, int], ...]
+    by_uid: bool = False
+    saved: bool = False
+
+    def spans(self, uids: "array[int]", count: int) -> list[range]:
+        """Positions 0..count-1 in `uids` of the messages meant: ascending, not overlapping. Missing UIDs are left out.
+
+        Sequence numbers above `count` come back as positions that do not exist: the caller decides.
+        """
+        if not self.by_uid:
+            found = [(low - 1, high) for low, high in self._ordered(count) if low > 0]
+        else:
+            last = uids[count - 1] if count else 0
+            found = [
+                (bisect_left(uids, low, 0, count), bisect_right(uids, high, 0, count))
+                for low, high in self._ordered(last)
+            ]
+        if len(found) == 1:
+            start, stop = found[0]
+            return [range(start, stop)] if start < stop else []
+        return _merged(found)
+
+    def _ordered(self, star: int) -> Iterable[tuple[int, int]]:
+        """The ranges with "*" replaced; 5:* where * is 3 means 3:5 (RFC 9051 §9, seq-range)."""
+        for low, high in self.ranges:
+            a = star if low == STAR else low
+            b = star if high == STAR else high
+            yield (a, b) if a <= b else (b, a)
+
+
+def _merged(found: list[tuple[int, int]]) -> list[range]:
+    """Sorted, and what touches or overlaps joined."""
+    found.sort()
+    spans: list[range] = []
+    for start, stop in found:
+        if start >= stop:
+            continue
+        if spans and start <= spans[-1].stop:
+            spans[-1] = range(spans[-1].start, max(stop, spans[-1].stop))
+        else:
+            spans.append(range(start, stop))
+    return spans
+
+
+def encode_set(numbers: Sequence[int]) -> str:
+    """Numbers as a sequence-set, runs as ranges; the order is kept (COPYUID needs it), so ascending input is shortest."""
+    if not numbers:
+        return ""
+    parts: list[str] = []
+    first = last = numbers[0]
+    for number in numbers[1:]:
+        if number == last + 1:
+            last = number
+            continue
+        parts.append(f"{first}:{last}" if first != last else str(first))
+        first = last = number
+    parts.append(f"{first}:{last}" if first != last else str(first))
+    return ",".join(parts)
