@@ -23,13 +23,15 @@ from pillarbox.wire.outbox import Outbox
 load("pillarbox.imap.commands")
 
 _START = re.compile(b"(" + TAG.pattern + rb") ((?:[Uu][Ii][Dd] )?[A-Za-z0-9]+)")
-_CODES: tuple[tuple[type[api.StoreError], str], ...] = (
-    (api.NoSuchMailbox, "NONEXISTENT"),
-    (api.MailboxExists, "ALREADYEXISTS"),
-    (api.BadMailboxName, "CANNOT"),
-    (api.OverQuota, "OVERQUOTA"),
-    (api.StoreUnavailable, "UNAVAILABLE"),
+_REFUSALS: tuple[tuple[type[api.StoreError], Completion], ...] = (
+    (api.NoSuchMailbox, no("There is no such mailbox", "NONEXISTENT")),
+    (api.MailboxExists, no("There is a mailbox of that name already", "ALREADYEXISTS")),
+    (api.BadMailboxName, no("That name is not possible for a mailbox, or not for this command", "CANNOT")),
+    (api.OverQuota, no("The account has no room for this: delete something first", "OVERQUOTA")),
+    (api.StoreUnavailable, no("The server cannot keep anything just now: try again later", "UNAVAILABLE")),
+    (api.StoreError, no("That is not possible", "CANNOT")),
 )
+"""What the store's errors are called here. Its own texts hold names, which responses never repeat."""
 _BUG = no("Something went wrong here, and it was written down; please try again", "SERVERBUG")
 
 
@@ -219,7 +221,7 @@ class ImapEngine:
             case Refused():
                 return no(error.text, error.code)
             case api.StoreError():
-                return no(str(error), next((code for kind, code in _CODES if isinstance(error, kind)), ""))
+                return next(refusal for kind, refusal in _REFUSALS if isinstance(error, kind))
             case Disconnect() | ConnectionError():
                 raise error
         self.link.emit("internal_error", command=name, error=error)
