@@ -6,11 +6,25 @@ from pathlib import Path
 import pytest
 
 from pillarbox.sasl.api import ScramKeys
-from pillarbox.store.api import PasswordHashes, Store
+from pillarbox.store.api import NewMessage, PasswordHashes, Store
 from pillarbox.store.changes import Change
 from pillarbox.store.memory import MemoryStore
+from pillarbox.store.spool import Spool
+from pillarbox.store.view import MailboxView
 
 HASHES = PasswordHashes("$argon2id$not-a-real-one", ScramKeys(b"salt", 4096, b"stored", b"server"))
+
+
+def message(n: int) -> bytes:
+    """A small message; all of them have the same size."""
+    return b"From: a@example.test\r\nMessage-ID: <%d@example.test>\r\nSubject: %03d\r\n\r\ntext\r\n" % (n, n)
+
+
+async def put(store: Store, account: int, mailbox: str, count: int) -> tuple[MailboxView, list[int]]:
+    """Append `message(0)` and so on, one second apart; returns the view and the UIDs."""
+    new = [NewMessage(Spool.of(message(n)), internaldate=1000 + n) for n in range(count)]
+    appended = await store.mail.append(account, mailbox, new)
+    return await store.mail.open(account, mailbox), list(appended.uids)
 
 
 async def _memory(_directory: Path) -> Store:
