@@ -91,6 +91,19 @@ async def test_outcomes_are_kept_until_all_is_done(store: Store) -> None:
         await store.queue.update("Q1", [])
 
 
+async def test_a_lease_can_be_kept_while_outcomes_come_in(store: Store) -> None:
+    entry = await enqueue(store)
+    await store.queue.due(LATER, 1)
+    delivered = replace(entry.recipients[0], state=RecipientState.DELIVERED)
+    await store.queue.update("Q1", [delivered], keep_lease=True)
+    assert await store.queue.due(LATER, 1) == []
+    kept = await store.queue.entry("Q1")
+    assert kept is not None
+    assert kept.recipients[0] == delivered
+    await store.queue.update("Q1", [])
+    assert [e.id for e in await store.queue.due(LATER, 1)] == ["Q1"]
+
+
 async def test_a_bounce_comes_with_the_outcome(store: Store, alice: int) -> None:
     full = (await store.directory.add_account("full@example.test", HASHES, quota=10)).id
     entry = await enqueue(store, recipients=1)

@@ -304,10 +304,18 @@ class Queue(Protocol):
     async def next_due(self) -> float | None:
         """When the next recipient that is not leased becomes due."""
 
-    async def update(self, entry: str, recipients: Sequence[QueueRecipient], *, bounce: "Bounce | None" = None) -> None:
-        """Record outcomes (recipients that are left out stay as they are) and end the lease. An entry whose recipients
-        are all DELIVERED or FAILED is gone. What was put on hold meanwhile stays held. The bounce is accepted in the
-        same transaction, also over quota. Raises NotFound (it was removed meanwhile): then nothing is done at all."""
+    async def update(
+        self,
+        entry: str,
+        recipients: Sequence[QueueRecipient],
+        *,
+        bounce: "Bounce | None" = None,
+        keep_lease: bool = False,
+    ) -> None:
+        """Record outcomes (recipients that are left out stay as they are) and end the lease, unless more outcomes follow.
+        An entry whose recipients are all DELIVERED or FAILED is gone. What was put on hold meanwhile stays held. The
+        bounce is accepted in the same transaction, also over quota. Raises NotFound (it was removed meanwhile): then
+        nothing is done at all."""
 
     async def entries(self) -> list[QueueEntry]: ...
     async def entry(self, entry: str) -> QueueEntry | None: ...

@@ -78,12 +78,19 @@ class MemoryQueue:
     async def next_due(self) -> float | None:
         return min((when for q in self._queued.values() if (when := q.due()) is not None), default=None)
 
-    async def update(self, entry: str, recipients: Sequence[QueueRecipient], *, bounce: Bounce | None = None) -> None:
+    async def update(
+        self,
+        entry: str,
+        recipients: Sequence[QueueRecipient],
+        *,
+        bounce: Bounce | None = None,
+        keep_lease: bool = False,
+    ) -> None:
         queued = self._get(entry)
         outcomes = {r.id: r for r in recipients}
         merged = tuple(_merge(old, outcomes.get(old.id)) for old in queued.entry.recipients)
         queued.entry = replace(queued.entry, recipients=merged)
-        queued.leased = False
+        queued.leased = queued.leased and keep_lease
         if not any(r.state in _OPEN for r in merged):
             del self._queued[entry]
         if bounce is not None:
