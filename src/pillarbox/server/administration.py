@@ -14,6 +14,7 @@ from dataclasses import asdict
 from time import time
 from typing import Any
 
+from pillarbox.access.passwords import BadPassword, hash_password
 from pillarbox.mail.address import Address, BadAddress, normalise_domain
 from pillarbox.sasl.secret import Secret
 from pillarbox.store.api import (
@@ -38,19 +39,19 @@ class Refusal(Exception):
 
 
 class Administration:
-    """The verbs. `hash_password` is slow and runs in a thread; `queue_changed` wakes whoever works on the queue."""
+    """The verbs. `hashing` is slow and runs in a thread; `queue_changed` wakes whoever works on the queue."""
 
     def __init__(
         self,
         store: Store,
-        hash_password: Callable[[Secret], PasswordHashes],
         *,
+        hashing: Callable[[Secret], PasswordHashes] = hash_password,
         queue_changed: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time,
     ) -> None:
         self._store = store
         self._directory = store.directory
-        self._hash = hash_password
+        self._hash = hashing
         self._queue_changed = queue_changed
         self._clock = clock
 
@@ -67,6 +68,8 @@ class Administration:
             return await method(self, **arguments)
         except BadAddress as error:
             raise Refusal(f"Not an address: {error}.", "An address looks like anna@example.org.") from None
+        except BadPassword as error:
+            raise Refusal(f"This password will not do: {error}.", "Nothing was changed.") from None
         except StoreUnavailable as error:
             raise Refusal(f"The store cannot do it now: {error}", "Nothing was changed.", later=True) from None
         except StoreError as error:
