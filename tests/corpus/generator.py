@@ -13,7 +13,30 @@ SPREAD = 1.1
 LARGEST = 1024 * 1024
 LONGEST_LINE = 998  # octets without CRLF, RFC 5322 §2.1.1
 
-_SYLLABLES = ["ka", "lo", "mi", "ran", "tes", "ju", "vor", "el", "na", "si", "ter", "mo", "pla", "quin", "de", "ob", "ru", "fen", "ti", "as", "go", "li"]
+_SYLLABLES = [
+    "ka",
+    "lo",
+    "mi",
+    "ran",
+    "tes",
+    "ju",
+    "vor",
+    "el",
+    "na",
+    "si",
+    "ter",
+    "mo",
+    "pla",
+    "quin",
+    "de",
+    "ob",
+    "ru",
+    "fen",
+    "ti",
+    "as",
+    "go",
+    "li",
+]
 _WORDS_8BIT = ["Grüße", "naïve", "Ærø", "česky", "привет", "こんにちは", "€", "mañana"]
 
 
