@@ -1,0 +1,400 @@
+"""One connection, whatever it speaks: between a transport of the event loop and a protocol engine (wire/engine.py).
+
+Callbacks, not streams; a task only while the engine has something to do; one write for all that one read produced.
+
+Security: strangers feed this. What comes before TLS never gets behind it; slow and silent peers cost little and are let
+go in time; an error that leaves an engine closes this connection and no other.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, cast
+
+from pillarbox.net.admission import Ticket
+from pillarbox.net.connections import Connections, Service
+from pillarbox.net.flow_control import WRITE_HIGH, WRITE_LOW, FlowControl, send
+from pillarbox.net.observer import Tap
+from pillarbox.net.timer_wheel import NOWHERE
+from pillarbox.net.tls import TlsError, TlsLayer
+from pillarbox.wire.engine import BACKLOG_LIMIT, Link, Want
+
+_UNNAMED = ("", 0)
+
+
+class Connection(asyncio.Protocol):
+    """The one asyncio.Protocol of the server. `slot` is its place in the timer wheel."""
+
+    __slots__ = (
+        "_all", "_close_by", "_closing", "_engine", "_eof", "_flow", "_handshake_by", "_heard", "_link", "_opened",
+        "_read_paused", "_ringing", "_service", "_tap", "_task", "_ticket", "_tls", "_transport", "_unprocessed", "slot",
+    )  # fmt: skip
+
+    _engine: Any
+    _link: Link
+    _transport: asyncio.Transport
+
+    def __init__(self, service: Service, connections: Connections) -> None:
+        self.slot = NOWHERE
+        self._service = service
+        self._all = connections
+        self._flow = FlowControl()
+        self._ticket: Ticket | None = None
+        self._tls: TlsLayer | None = None
+        self._tap: Tap | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._heard = self._opened = 0.0
+        self._unprocessed = 0
+        self._handshake_by = self._close_by = 0.0  # loop time; 0 when it does not apply
+        self._closing = self._eof = self._read_paused = self._ringing = False
+
+    # --- what the transport calls ---------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A peer is here: refuse it, or let the engine greet (after TLS, where that comes first)."""
+        self._transport = cast(asyncio.Transport, transport)
+        peer, peer_port = (transport.get_extra_info("peername") or _UNNAMED)[:2]
+        local, local_port = (transport.get_extra_info("sockname") or _UNNAMED)[:2]
+        self._link = Link(peer, peer_port, local, local_port, self._all.next_id(), None, self._emit)
+        admitted = self._all.admit(peer, self._service)
+        if isinstance(admitted, str):
+            self._refuse(admitted)
+            return
+        self._ticket = admitted
+        self._transport.set_write_buffer_limits(high=WRITE_HIGH, low=WRITE_LOW)
+        self._engine = engine = self._service.engine(self._link)
+        engine.out.on_drain = self._drain
+        engine.out.on_ring = self._ring
+        self._all.enter(self)
+        self._heard = self._opened = self._all.wheel.now
+        self._emit("connected", service=self._service.name)
+        self._tap = self._all.observer.tap(self._link, self._service.name)
+        if self._service.implicit_tls:
+            self._start_tls()
+        else:
+            self._tell(engine.connected)
+
+    def data_received(self, octets: bytes) -> None:
+        """Octets from the peer, cut anywhere."""
+        if self._closing:
+            return  # lingering: read so that our last words are not destroyed by a reset
+        tls = self._tls
+        try:
+            if tls is None:
+                self._take(octets)
+            elif tls.info is None:
+                self._handshake(tls, octets)
+            else:
+                self._decrypt(tls, octets)
+        except Exception as error:
+            self._fail(error)
+        if self._unprocessed and self._task is None and not self._flow.full and not self._closing:
+            self._task = self._all.loop.create_task(self._run())
+
+    def eof_received(self) -> bool:
+        """The peer sends no more, but may still read: what it asked for is answered first."""
+        self._eof = True
+        if self._closing:
+            self._transport.close()
+        elif self._tls is not None and self._tls.info is None:
+            self._emit("tls_failed", reason="the peer gave up")
+            self.abort()
+        elif self._ticket is not None:
+            self._tell()
+        return True
+
+    def pause_writing(self) -> None:
+        """The transport holds enough: no further command is begun."""
+        self._flow.pause()
+        self._all.wheel.sooner(self, self._all.limits.write_stall / 2)
+
+    def resume_writing(self) -> None:
+        """There is room again."""
+        self._flow.resume()
+        if self._task is not None or self._closing:
+            return
+        if self._engine.backlog and self._engine.want is Want.OCTETS:
+            self._flush()
+            if not self._flow.full:
+                self._task = self._all.loop.create_task(self._run())
+        else:
+            self._tell()
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        """Gone. A command that runs is not torn apart: it ends first."""
+        self._flow.lose()
+        self._closing = True
+        self._all.wheel.cancel(self)
+        if self._ticket is not None and self._task is None:
+            self._finish()
+
+    # --- what the rest of the server calls --------------------------------------------------------------------------
+
+    def shut_down(self) -> None:
+        """The server stops: let the engine say so and close, after the command that runs."""
+        if self._closing:
+            return
+        if self._tls is not None and self._tls.info is None:
+            self.abort()
+            return
+        self._tell(self._engine.shutting_down)
+
+    def abort(self) -> None:
+        """Close at once; what was not sent is lost."""
+        self._closing = True
+        self._transport.abort()
+
+    def cancel(self) -> None:
+        """Stop the command that runs; for the end of the server's patience."""
+        if self._task is not None:
+            self._task.cancel()
+
+    def check(self, now: float) -> float | None:
+        """The wheel asks: what is due? Returns seconds to the next look."""
+        stall = self._all.limits.write_stall
+        pending = self._transport.get_write_buffer_size()
+        if self._flow.stalled(now, pending, stall):
+            self._emit("write_stalled", octets=pending)
+            self.abort()
+            return None
+        if self._closing and pending:
+            self._close_by = now + self._all.limits.linger  # it still takes what is due to it
+        if deadline := self._close_by or self._handshake_by:
+            if now < deadline:
+                return deadline - now
+            if not self._closing:
+                self._emit("tls_failed", reason="handshake took too long")
+            self.abort()
+            return None
+        timeout = float(self._engine.timeout)
+        if self._task is not None or pending:
+            return min(timeout, stall / 2)  # it works, or the peer still reads
+        left = self._heard + timeout - now
+        if left > 0:
+            return left
+        self._heard = now
+        self._tell(self._engine.timed_out)
+        return float(self._engine.timeout)
+
+    # --- octets in ------------------------------------------------------------------------------------------------
+
+    def _take(self, octets: bytes) -> None:
+        """Plaintext for the engine; too much of it stops reading."""
+        if self._tap is not None:
+            self._tap.received(octets)
+        self._engine.receive(octets)
+        self._unprocessed += len(octets)
+        if self._unprocessed > BACKLOG_LIMIT and not self._read_paused and self._engine.backlog > BACKLOG_LIMIT:
+            self._read_paused = True
+            self._transport.pause_reading()
+
+    async def _run(self) -> None:
+        """Let the engine work, then send what it has to say and do what it wants."""
+        try:
+            await self._engine.process()
+        except (ConnectionError, asyncio.CancelledError):
+            self.abort()
+        except Exception as error:
+            self._fail(error)
+        self._task = None
+        if self._flow.lost:
+            self._finish()
+            return
+        backlog = self._engine.backlog
+        # A line that drips in octet by octet does not count as being heard: only what the engine can use does.
+        if backlog < self._unprocessed:
+            self._heard = self._all.wheel.now
+        self._unprocessed = backlog
+        self._tell()
+
+    # --- octets out -------------------------------------------------------------------------------------------------
+
+    def _tell(self, call: Callable[..., None] | None = None, *arguments: Any) -> None:
+        """Tell the engine something, then do what it wants unless it is at work; a bug costs this connection only."""
+        try:
+            if call is not None:
+                call(*arguments)
+            if self._task is None and not self._closing:
+                self._settle()
+        except Exception as error:
+            self._fail(error)
+
+    def _settle(self) -> None:
+        """Between two runs of the engine: send, then do what it wants."""
+        self._flush()
+        engine = self._engine
+        if engine.out.size:
+            return  # no room: resume_writing comes back here
+        want = engine.want
+        if want is Want.OCTETS:
+            if self._eof:
+                if not (self._flow.full and engine.backlog):
+                    self._close()
+                return
+            if self._read_paused and engine.backlog <= BACKLOG_LIMIT:
+                self._read_paused = False
+                self._transport.resume_reading()
+            self._all.wheel.sooner(self, engine.timeout)
+        elif want is Want.TLS:
+            self._upgrade()
+        else:
+            self._close()
+
+    def _flush(self) -> None:
+        """One write for everything that is there."""
+        out = self._engine.out
+        if not out.size or self._flow.full or self._closing:
+            return
+        size = out.size
+        chunks = out.take()
+        if self._tap is not None:
+            self._tap.sent(chunks)
+        if self._tls is not None:
+            try:
+                send(self._transport, list(self._tls.encrypt(chunks)), size)
+            except TlsError:
+                self.abort()
+        else:
+            send(self._transport, chunks, size)
+
+    async def _drain(self) -> None:
+        """Outbox.drain, when much is waiting: send it, and wait for the peer."""
+        self._flush()
+        if self._read_paused and self._engine.backlog <= BACKLOG_LIMIT and not self._closing:
+            self._read_paused = False
+            self._transport.resume_reading()
+        if self._closing:
+            raise ConnectionResetError("the connection is closed")
+        await self._flow.room()
+
+    def _ring(self) -> None:
+        """Outbox.ring: a push. Rings of one instant become one write."""
+        if not self._ringing and self._task is None:
+            self._ringing = True
+            self._all.loop.call_soon(self._answer_ring)
+
+    def _answer_ring(self) -> None:
+        self._ringing = False
+        self._tell()
+
+    # --- TLS ----------------------------------------------------------------------------------------------------------
+
+    def _upgrade(self) -> None:
+        """The engine agreed to STARTTLS, and its answer is sent."""
+        if self._engine.backlog or self._tls is not None:
+            # RFC 3207 §6, RFC 8314 §3.5: an engine refuses this by itself; here is the second lock.
+            self._emit("starttls_injection")
+            self.abort()
+            return
+        self._start_tls()
+
+    def _start_tls(self) -> None:
+        self._tls = TlsLayer(self._service.context())
+        self._unprocessed = 0
+        patience = self._all.limits.handshake
+        self._handshake_by = self._all.wheel.now + patience
+        self._all.wheel.sooner(self, patience)
+
+    def _handshake(self, tls: TlsLayer, octets: bytes) -> None:
+        try:
+            done = tls.handshake(octets)
+        except TlsError as error:
+            self._fail_tls(tls, error)
+            return
+        if output := tls.output():
+            self._transport.write(output)
+        if not done or tls.info is None:
+            return
+        self._handshake_by = 0.0
+        self._heard = self._all.wheel.now
+        before, self._link.tls = self._link.tls, tls.info
+        self._emit(
+            "tls", version=tls.info.version, cipher=tls.info.cipher, server_name=tls.info.server_name, was=before
+        )
+        if self._service.implicit_tls:
+            self._tell(self._engine.connected)
+        else:
+            self._tell(self._engine.tls_started, tls.info)
+        if not self._closing:
+            self._decrypt(tls, b"")  # the client's first command may have come with its Finished
+
+    def _decrypt(self, tls: TlsLayer, octets: bytes) -> None:
+        try:
+            plaintext = tls.decrypt(octets)
+        except TlsError as error:
+            self._fail_tls(tls, error)
+            return
+        for piece in plaintext:
+            self._take(piece)
+        if output := tls.output():
+            self._transport.write(output)
+        if tls.ended and not self._eof:
+            self._eof = True
+            if not self._unprocessed:
+                self._tell()
+
+    def _fail_tls(self, tls: TlsLayer, error: TlsError) -> None:
+        self._emit("tls_failed", reason=str(error))
+        if alert := tls.output():
+            self._transport.write(alert)
+        self._close()
+
+    # --- the end ------------------------------------------------------------------------------------------------------
+
+    def _fail(self, error: Exception) -> None:
+        """A bug of ours: only this connection pays for it."""
+        self._emit("bug", error=error)
+        self.abort()
+
+    def _refuse(self, reason: str) -> None:
+        """No room for this peer: say so in its protocol where that costs nothing."""
+        self._closing = True
+        self._emit("refused", service=self._service.name, reason=reason)
+        if self._service.refusal and not self._service.implicit_tls:
+            self._transport.write(self._service.refusal)
+        self._transport.close()
+
+    def _close(self) -> None:
+        """Send what is waiting, then close. When the peer still sends, read on for a moment: a reset would destroy the
+        reply that explains the end (RFC 9293 §3.6.1)."""
+        if self._closing:
+            return
+        unread = bool(self._engine.backlog) or self._read_paused
+        self._closing = True
+        if self._tls is not None and (output := self._tls.close()):
+            self._transport.write(output)
+        self._close_by = self._all.wheel.now + self._all.limits.linger
+        self._all.wheel.schedule(self, self._all.limits.linger)
+        if unread and not self._eof:
+            if self._read_paused:
+                self._transport.resume_reading()
+            self._transport.write_eof()
+        else:
+            self._transport.close()
+
+    def _finish(self) -> None:
+        """Exactly once, after everything."""
+        ticket, self._ticket = self._ticket, None
+        if ticket is None:
+            return
+        try:
+            self._engine.disconnected()
+        except Exception as error:
+            self._emit("bug", error=error)
+        self._engine.out.on_drain, self._engine.out.on_ring = _gone, _nobody  # no circle is left behind
+        self._emit("disconnected", seconds=round(self._all.loop.time() - self._opened, 3))
+        if self._tap is not None:
+            self._tap.closed()
+        self._all.leave(self, ticket)
+
+    def _emit(self, event: str, /, **facts: Any) -> None:
+        if event == "login" and self._ticket is not None:
+            self._all.admission.logged_in(self._ticket)
+        self._all.observer.emit(self._link, event, facts)
+
+
+async def _gone() -> None:
+    raise ConnectionResetError("the connection is closed")
+
+
+def _nobody() -> None:
+    """The peer that a push was for is gone."""
