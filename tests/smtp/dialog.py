@@ -1,5 +1,6 @@
 """Runs an SMTP engine against a fake service, the octets cut in different ways."""
 
+import itertools
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -114,7 +115,7 @@ def cuts(octets: bytes) -> Iterator[Sequence[bytes]]:
         rng = random.Random(seed)
         places = sorted(rng.randrange(len(octets) + 1) for _ in range(min(40, len(octets) // 3 + 1)))
         bounds = [0, *places, len(octets)]
-        yield [octets[a:b] for a, b in zip(bounds, bounds[1:], strict=False)]
+        yield [octets[a:b] for a, b in itertools.pairwise(bounds)]
 
 
 async def converse(chunks: Sequence[bytes], policy: Policy = MX, *, tls: TlsInfo | None = None, **kwargs: Any) -> Run:

@@ -1,7 +1,6 @@
 """Dialogs with the engine: octets in, replies and accepted messages out."""
 
 import pytest
-
 from tests.smtp.dialog import same_in_every_cut
 
 HELLO = b"EHLO client.example\r\n"

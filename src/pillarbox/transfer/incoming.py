@@ -1,0 +1,53 @@
+"""Incoming: a message while it is received; the header apart, so that fields can be added or removed as octets.
+
+Security: strangers wrote it. The header is held in memory, its size is bounded by the SMTP engine's limit.
+"""
+
+from pillarbox.store.spool import Spool
+
+
+class Incoming:
+    """Conforms to `smtp.service.Body`.
+
+    After `finish`, `header` has the fields with their line ends and without the empty line, and may be changed until
+    `seal` puts it before the rest, which went to the spool as it came.
+    """
+
+    __slots__ = ("_pending", "header", "size", "spool")
+
+    def __init__(self, spool: Spool) -> None:
+        self.spool = spool
+        self.size = 0
+        self.header = b""
+        self._pending: bytes | None = b""
+
+    def write(self, octets: bytes) -> None:
+        """See Body."""
+        self.size += len(octets)
+        pending = self._pending
+        if pending is None:
+            self.spool.write(octets)
+            return
+        searched = max(0, len(pending) - 3)
+        pending += octets
+        end = 0 if pending.startswith(b"\r\n") else pending.find(b"\r\n\r\n", searched) + 2
+        if end == 1:  # not found
+            self._pending = pending
+            return
+        self.header = pending[:end]
+        self._pending = None
+        self.spool.write(pending[end:])
+
+    def finish(self) -> None:
+        """There is no more. A message without an empty line is all header."""
+        if self._pending is not None:
+            self.header, self._pending = self._pending, None
+
+    def seal(self, trace: bytes) -> Spool:
+        """The whole message, `trace` first."""
+        self.spool.prepend(trace + self.header)
+        return self.spool
+
+    def discard(self) -> None:
+        """See Body."""
+        self.spool.discard()
