@@ -5,6 +5,14 @@ Security: strangers wrote the message. Nothing here raises on any octets; what c
 
 import re
 from dataclasses import dataclass
+from itertools import islice
+
+from pillarbox.mail.body_structure import MAX_FIELDS, body_structure
+from pillarbox.mail.date import parse_date
+from pillarbox.mail.envelope_item import envelope
+from pillarbox.mail.header import FIELD, MAX_HEADER, unfold
+from pillarbox.mail.mime import Part, parse
+from pillarbox.mail.text import one_line, part_text, walk
 
 CACHED_FIELDS = frozenset(
     b"from to cc bcc sender reply-to subject date message-id in-reply-to references content-type mime-version "
@@ -34,9 +42,54 @@ class Summary:
     preview: str = ""
 
 
+_MESSAGE_ID = re.compile(rb"<[^<>\r\n]{1,995}>")
+
+PREVIEW_LENGTH = 200
+"""Characters of a preview (RFC 8970 §3.1 allows 256 and recommends 200)."""
+
+_PREVIEW_SOURCE = 1024  # octets of a text part that are read for its preview
+_PREVIEW_SOURCE_HTML = 8 * 1024  # much of the start of HTML is style
+
+
 def summarise(octets: bytes) -> Summary:
     """Work out the summary of a message (octets as they are stored, line ends CRLF)."""
-    end = octets.find(b"\r\n\r\n")
-    header = octets[: end + 4] if end >= 0 else octets
-    found = re.search(rb"(?im)^message-id:\s*(<[^>\r\n]*>)", header)
-    return Summary(header_size=len(header), message_id=found[1].decode("utf-8", "replace") if found else "")
+    tree = parse(octets)
+    header: dict[bytes, list[bytes]] = {}
+    cached: list[bytes] = []
+    for found in islice(FIELD.finditer(octets, 0, min(tree.body, MAX_HEADER)), MAX_FIELDS):
+        name = found[1].lower()
+        if name in CACHED_FIELDS:
+            header.setdefault(name, []).append(found[2])
+            cached.append(found[0])
+    if cached and not cached[-1].endswith(b"\n"):
+        cached.append(b"\r\n")
+    message_id = header.get(b"message-id")
+    identifier = _MESSAGE_ID.search(unfold(message_id[0])) if message_id else None
+    date = header.get(b"date")
+    sent = parse_date(unfold(date[0])) if date else None
+    return Summary(
+        envelope=envelope(header),
+        bodystructure=body_structure(octets, tree),
+        fields=b"".join(cached),
+        header_size=tree.body,
+        message_id=identifier[0].decode("utf-8", "replace") if identifier else "",
+        sent=None if sent is None else sent.seconds,
+        preview=preview(octets, tree),
+    )
+
+
+def preview(octets: bytes, tree: Part) -> str:
+    """The start of what a person reads first in the message: its first plain text, else its first HTML."""
+    fallback: Part | None = None
+    for part in walk(tree):
+        if part.type != b"text" or part.fields.get(b"content-disposition", b"")[:10].lower() == b"attachment":
+            continue
+        if part.subtype == b"plain":
+            text = one_line(part_text(octets, part, _PREVIEW_SOURCE), PREVIEW_LENGTH)
+            if text:
+                return text
+        elif fallback is None:
+            fallback = part
+    if fallback is None:
+        return ""
+    return one_line(part_text(octets, fallback, _PREVIEW_SOURCE_HTML), PREVIEW_LENGTH)

@@ -1,0 +1,106 @@
+"""Header fields as octets: find, iterate, unfold, add and remove them without touching the body (RFC 5322 §2.2).
+
+Security: strangers feed this. Every function is linear in the octets it is given, and none of them raises on any octets.
+Adding fields is for our own values: a name or value that would start a new field raises ValueError.
+"""
+
+import re
+from collections.abc import Collection, Iterator
+from functools import lru_cache
+from typing import NamedTuple
+
+FIELD = re.compile(rb"(?m)^([!-9;-~]++)[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)\n?")
+"""One field with its folded lines: name and raw value. `finditer` passes over lines that are no field."""
+
+MAX_HEADER = 256 * 1024
+"""Octets of one header that are looked into: what SMTP accepts (real headers are below 32 KiB)."""
+
+_LINE_BREAK = re.compile(rb"\r?\n(?=[ \t])|\r?\n\Z")
+_FORBIDDEN_IN_VALUE = re.compile(rb"[\x00\r\n]")
+_NAME = re.compile(rb"[!-9;-~]+")
+
+
+class Field(NamedTuple):
+    """A header field: `name` in lower case, `value` raw (folded, as it stands), and where it is in the octets."""
+
+    name: bytes
+    value: bytes
+    start: int
+    end: int
+
+
+def header_end(octets: bytes, start: int = 0, stop: int | None = None) -> int:
+    """The offset after the empty line that ends the header which begins at `start`; `stop` when there is none."""
+    stop = len(octets) if stop is None else stop
+    if octets.startswith((b"\r\n", b"\n"), start, stop):
+        return start + (2 if octets[start] == 13 else 1)
+    crlf = octets.find(b"\n\r\n", start, stop)
+    lf = octets.find(b"\n\n", start, stop if crlf < 0 else crlf)
+    if lf >= 0:
+        return lf + 2
+    return crlf + 3 if crlf >= 0 else stop
+
+
+def fields(octets: bytes, start: int = 0, stop: int | None = None) -> Iterator[Field]:
+    """The fields of a header in order, the body not included. A line that is no field is passed over."""
+    stop = header_end(octets, start) if stop is None else stop
+    for found in FIELD.finditer(octets, start, stop):
+        yield Field(found[1].lower(), found[2].removesuffix(b"\r"), found.start(), found.end())
+
+
+@lru_cache(maxsize=256)
+def _selector(names: frozenset[bytes]) -> re.Pattern[bytes]:
+    alternatives = b"|".join(sorted(map(re.escape, names)))
+    return re.compile(rb"(?im)^(?:" + alternatives + rb")[ \t]*+:[^\n]*+(?:\n[ \t][^\n]*+)*+\n?")
+
+
+def select(header: bytes, names: frozenset[bytes]) -> bytes:
+    """The raw fields of these names (lower case), line ends included, joined in order. No empty line is added."""
+    return b"".join(_selector(names).findall(header)) if names else b""
+
+
+def value_of(header: bytes, name: bytes) -> bytes | None:
+    """The unfolded, stripped value of the first field of this name (lower case), or None."""
+    found = _selector(frozenset((name,))).search(header)
+    return None if found is None else unfold(found[0].partition(b":")[2])
+
+
+def unfold(value: bytes) -> bytes:
+    """A raw value on one line, without the white space around it. Folding white space stays (RFC 5322 §2.2.3)."""
+    if b"\n" in value:
+        value = _LINE_BREAK.sub(b"", value).replace(b"\n", b" ")
+    return value.strip(b" \t\r\n")
+
+
+def render(name: bytes, value: bytes) -> bytes:
+    """One field as octets with its CRLF. The value may be folded already: each line break is CRLF and white space.
+
+    Raises ValueError for anything that would not stay one field (header injection).
+    """
+    if not _NAME.fullmatch(name):
+        raise ValueError("not a field name")
+    if _FORBIDDEN_IN_VALUE.search(value.replace(b"\r\n ", b"").replace(b"\r\n\t", b"")):
+        raise ValueError("a field's value must stay on its own lines")
+    return name + b": " + value + b"\r\n"
+
+
+def add(octets: bytes, *new_fields: bytes) -> bytes:
+    """The message with rendered fields (see `render`) above all others."""
+    return b"".join((*new_fields, octets))
+
+
+def remove(octets: bytes, names: Collection[bytes]) -> bytes:
+    """The message without the fields of these names (lower case); the body and all other fields stay as they are."""
+    stop = header_end(octets)
+    kept: list[bytes] = []
+    position = 0
+    for field in fields(octets, 0, stop):
+        if field.name in names:
+            kept.append(octets[position : field.start])
+            position = field.end
+    return b"".join((*kept, octets[position:]))
+
+
+def count(octets: bytes, name: bytes) -> int:
+    """How many fields of this name (lower case) the header has."""
+    return sum(field.name == name for field in fields(octets))
