@@ -189,7 +189,7 @@ class ImapEngine:
         if entry is None:
             raise BadSyntax("There is no such command")
         if not entry.state & self.session.state:
-            raise BadSyntax(_WRONG_STATE[self.session.state])
+            raise BadSyntax(_wrong_state(entry.state, self.session.state))
         cursor = Cursor(octets, start.end(), utf8=self.session.utf8, by_uid=entry.by_uid)
         return start[1].decode("ascii"), entry, cursor
 
@@ -315,11 +315,11 @@ class ImapEngine:
             self.want = Want.CLOSE
 
 
-_WRONG_STATE = {
-    State.NOT_AUTHENTICATED: "Log in first",
-    State.AUTHENTICATED: "Select a mailbox first",
-    State.SELECTED: "That is done already: you are logged in",
-}
+def _wrong_state(allowed: State, state: State) -> str:
+    """Why a command is not allowed now."""
+    if state is State.NOT_AUTHENTICATED:
+        return "Log in first"
+    return "You are logged in already" if allowed is State.NOT_AUTHENTICATED else "Select a mailbox first"
 
 
 def _tag(octets: bytes) -> str:

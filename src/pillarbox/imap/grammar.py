@@ -90,6 +90,11 @@ class Cursor:
         if self.position != len(self.octets):
             raise BadSyntax("Unexpected octets after the arguments")
 
+    def rest(self) -> bytes:
+        """Everything up to the end, whatever it is."""
+        start, self.position = self.position, len(self.octets)
+        return self.octets[start:]
+
     @property
     def at_end(self) -> bool:
         """Whether everything was read."""
@@ -132,6 +137,10 @@ class Cursor:
                 raise BadSyntax("The literal is not complete")
             return self.octets[start : self.position]
         raise BadSyntax("Expected a string")
+
+    def announcement(self) -> bool:
+        """Read a literal's "{5}" without its octets, which went elsewhere; whether one stands here."""
+        return self.match(_LITERAL) is not None
 
     def astring(self) -> bytes:
         """astring = 1*ASTRING-CHAR / string."""

@@ -46,6 +46,17 @@ class Command(Protocol):
         """Do it; untagged responses go to `out`. Raises Refused, BadSyntax, Disconnect, StoreError."""
 
 
+class Bare:
+    """A command without arguments."""
+
+    __slots__ = ()
+
+    @classmethod
+    def parse(cls, _cursor: Cursor) -> Self:
+        """Nothing to read: what follows is an error of the caller's."""
+        return cls()
+
+
 Upload = Callable[[Cursor, int, "Session"], Awaitable[Spool | None]]
 
 C = TypeVar("C", bound=Command)

@@ -110,13 +110,14 @@ class Session:
             raise Disconnect("Too many failed logins")
         return no("The name or the password is wrong", "AUTHENTICATIONFAILED")
 
-    def enable_condstore(self) -> bool:
-        """The client showed that it knows CONDSTORE (RFC 7162 §3.1); whether that is new."""
-        new = "CONDSTORE" not in self.enabled
+    def enable_condstore(self) -> None:
+        """The client showed that it knows CONDSTORE; the first time, it is told where it stands (RFC 7162 §3.1)."""
+        if "CONDSTORE" in self.enabled:
+            return
         self.enabled.add("CONDSTORE")
         if self.selected is not None:
             self.selected.condstore = True
-        return new
+            self.out.write(f"* OK [HIGHESTMODSEQ {self.selected.view.highestmodseq}] Highest\r\n".encode())
 
     def catch_up(self, *, expunge: bool) -> None:
         """Send what the selected mailbox owes."""
@@ -129,6 +130,11 @@ class Session:
         if selected is not None and selected.recent_used:
             selected.recent_used = False
             await self.mail.claim_recent(self.account, selected.view.mailbox)
+
+    async def leave(self) -> None:
+        """Close the selected mailbox."""
+        await self.settle_recent()
+        self.selected = None
 
     def end(self) -> None:
         """Let go of everything."""

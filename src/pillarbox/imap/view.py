@@ -26,8 +26,8 @@ class Selected:
     """A session's view of its selected mailbox. `session`: the id that marks its own changes in the feed."""
 
     __slots__ = (
-        "_expunged_up_to", "_modseq", "_sets", "condstore", "count", "read_only", "recent_from", "recent_used", "saved",
-        "session", "uids", "view", "with_recent",
+        "_expunged_up_to", "_keywords", "_modseq", "_sets", "condstore", "count", "read_only", "recent_from", "recent_used",
+        "saved", "session", "uids", "view", "with_recent",
     )  # fmt: skip
 
     def __init__(self, view: MailboxView, session: str, *, read_only: bool) -> None:
@@ -44,6 +44,7 @@ class Selected:
         self._modseq = view.highestmodseq
         self._expunged_up_to = view.highestmodseq
         self._sets = len(view.flag_table.sets)
+        self._keywords = len(view.flag_table.keywords)
 
     # Which messages a command means.
 
@@ -135,7 +136,8 @@ class Selected:
                 self._exists(out, len(self.uids))
             return
         # From the end, so that no number shifts under the next one.
-        out.write("".join([f"* {position + 1} EXPUNGE\r\n" for position in reversed(gone)]).encode()) if gone else None
+        if gone:
+            out.write("".join([f"* {position + 1} EXPUNGE\r\n" for position in reversed(gone)]).encode())
         self.uids = view.uids
         self.count -= len(gone)
         self._expunged_up_to = view.highestmodseq
@@ -193,9 +195,13 @@ class Selected:
 
     def new_keywords(self, out: Outbox) -> None:
         """Announce keywords that came into use since the mailbox was selected (RFC 9051 §7.3.5)."""
-        if len(self.view.flag_table.sets) != self._sets:
-            self._sets = len(self.view.flag_table.sets)
-            out.write(self.flags_response())
+        table = self.view.flag_table
+        if len(table.sets) != self._sets:
+            self._sets = len(table.sets)
+            keywords = table.keywords
+            if len(keywords) != self._keywords:
+                self._keywords = len(keywords)
+                out.write(self.flags_response())
 
     def flags_response(self) -> bytes:
         """* FLAGS: the flags in use here."""
@@ -215,33 +221,33 @@ class Selected:
             return [text.decode() for text in encoded]
         return [f"{text.decode()} \\Recent" if text else "\\Recent" for text in encoded]
 
-    def write_flags(self, out: Outbox, spans: list[range], *, uid: bool, modseq: bool, flags: bool = True) -> None:
+    def write_flags(self, out: Outbox, spans: list[range], *, uid: bool, modseq: bool) -> None:
         """FETCH responses with FLAGS, and UID and MODSEQ if wanted, for the messages at these positions."""
         if self.recent_from != NO_RECENT and spans and self.uids[spans[-1].stop - 1] >= self.recent_from:
             border = bisect_left(self.uids, self.recent_from, 0, self.count)
             old = [range(s.start, min(s.stop, border)) for s in spans if s.start < border]
             new = [range(max(s.start, border), s.stop) for s in spans if s.stop > border]
-            self._write_flags(out, old, self.flags_texts(), (uid, modseq, flags))
-            self._write_flags(out, new, self.flags_texts(recent=True), (uid, modseq, flags))
+            self._write_flags(out, old, self.flags_texts(), uid=uid, modseq=modseq)
+            self._write_flags(out, new, self.flags_texts(recent=True), uid=uid, modseq=modseq)
         else:
-            self._write_flags(out, spans, self.flags_texts(), (uid, modseq, flags))
+            self._write_flags(out, spans, self.flags_texts(), uid=uid, modseq=modseq)
 
-    def _write_flags(self, out: Outbox, spans: list[range], texts: list[str], items: tuple[bool, bool, bool]) -> None:
-        numbers, modseqs = self.view.flags, self.view.modseqs
+    def write_modseqs(self, out: Outbox, spans: list[range]) -> None:
+        """FETCH responses with UID and MODSEQ for the messages at these positions."""
+        modseqs = self.view.modseqs
+        lines = [f"* {n} FETCH (UID {u} MODSEQ ({modseqs[i]}))\r\n" for n, u, i in self.messages(spans)]
+        out.write("".join(lines).encode())
+
+    def _write_flags(self, out: Outbox, spans: list[range], texts: list[str], *, uid: bool, modseq: bool) -> None:
+        flags, modseqs = self.view.flags, self.view.modseqs
         messages = self.messages(spans)
-        match items:
-            case (True, False, True):
-                lines = [f"* {n} FETCH (UID {u} FLAGS ({texts[numbers[i]]}))\r\n" for n, u, i in messages]
-            case (False, False, True):
-                lines = [f"* {n} FETCH (FLAGS ({texts[numbers[i]]}))\r\n" for n, _, i in messages]
-            case (True, True, True):
-                lines = [
-                    f"* {n} FETCH (UID {u} FLAGS ({texts[numbers[i]]}) MODSEQ ({modseqs[i]}))\r\n"
-                    for n, u, i in messages
-                ]
-            case (False, True, True):
-                lines = [f"* {n} FETCH (FLAGS ({texts[numbers[i]]}) MODSEQ ({modseqs[i]}))\r\n" for n, _, i in messages]
-            case _:
-                lines = [f"* {n} FETCH (UID {u} MODSEQ ({modseqs[i]}))\r\n" for n, u, i in messages]
+        if modseq:
+            names = "UID {1} FLAGS ({2}) MODSEQ ({3})" if uid else "FLAGS ({2}) MODSEQ ({3})"
+            form = f"* {{0}} FETCH ({names})\r\n".format
+            lines = [form(n, u, texts[flags[i]], modseqs[i]) for n, u, i in messages]
+        elif uid:
+            lines = [f"* {n} FETCH (UID {u} FLAGS ({texts[flags[i]]}))\r\n" for n, u, i in messages]
+        else:
+            lines = [f"* {n} FETCH (FLAGS ({texts[flags[i]]}))\r\n" for n, _, i in messages]
         if lines:
             out.write("".join(lines).encode())

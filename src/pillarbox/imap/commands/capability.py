@@ -1,11 +1,9 @@
 """CAPABILITY (RFC 9051 §6.1.1)."""
 
 from dataclasses import dataclass
-from typing import Self
 
 from pillarbox.imap.capabilities import capabilities
-from pillarbox.imap.grammar import Cursor
-from pillarbox.imap.registry import State, command
+from pillarbox.imap.registry import Bare, State, command
 from pillarbox.imap.response import Completion, ok
 from pillarbox.imap.session import Session
 from pillarbox.wire.outbox import Outbox
@@ -13,12 +11,8 @@ from pillarbox.wire.outbox import Outbox
 
 @command("CAPABILITY", state=State.ANY)
 @dataclass(frozen=True, slots=True)
-class Capability:
+class Capability(Bare):
     """What the server can do, now."""
-
-    @classmethod
-    def parse(cls, cursor: Cursor) -> Self:
-        return cls()
 
     async def run(self, session: Session, out: Outbox) -> Completion:
         out.write(f"* CAPABILITY {capabilities(session)}\r\n".encode())

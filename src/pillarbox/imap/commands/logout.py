@@ -1,10 +1,8 @@
 """LOGOUT (RFC 9051 §6.1.3)."""
 
 from dataclasses import dataclass
-from typing import Self
 
-from pillarbox.imap.grammar import Cursor
-from pillarbox.imap.registry import State, command
+from pillarbox.imap.registry import Bare, State, command
 from pillarbox.imap.response import Completion, ok
 from pillarbox.imap.session import Session
 from pillarbox.wire.engine import Want
@@ -13,12 +11,8 @@ from pillarbox.wire.outbox import Outbox
 
 @command("LOGOUT", state=State.ANY)
 @dataclass(frozen=True, slots=True)
-class Logout:
+class Logout(Bare):
     """The client goes. Messages with \\Deleted stay: only CLOSE expunges."""
-
-    @classmethod
-    def parse(cls, cursor: Cursor) -> Self:
-        return cls()
 
     async def run(self, session: Session, out: Outbox) -> Completion:
         await session.settle_recent()

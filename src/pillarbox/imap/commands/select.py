@@ -40,8 +40,7 @@ class Select:
 
     async def run(self, session: Session, out: Outbox) -> Completion:
         if session.selected is not None:
-            await session.settle_recent()
-            session.selected = None
+            await session.leave()
             out.write(b"* OK [CLOSED] The other mailbox is closed\r\n")
         view = await session.mail.open(session.account, self.name)
         if self.condstore:
