@@ -10,20 +10,22 @@ class Incoming:
     """Conforms to `smtp.service.Body`.
 
     After `finish`, `header` has the fields with their line ends and without the empty line, and may be changed until
-    `seal` puts it before the rest, which went to the spool as it came.
+    `seal` puts it before the rest, which went to the spool as it came. `is_seven_bit`: all octets are below 128.
     """
 
-    __slots__ = ("_pending", "header", "size", "spool")
+    __slots__ = ("_pending", "header", "is_seven_bit", "size", "spool")
 
     def __init__(self, spool: Spool) -> None:
         self.spool = spool
         self.size = 0
         self.header = b""
+        self.is_seven_bit = True
         self._pending: bytes | None = b""
 
     def write(self, octets: bytes) -> None:
         """See Body."""
         self.size += len(octets)
+        self.is_seven_bit = self.is_seven_bit and octets.isascii()
         pending = self._pending
         if pending is None:
             self.spool.write(octets)

@@ -1,0 +1,141 @@
+"""TransferService: what reception and submission have in common: from a complete message to one call of the store."""
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from pillarbox.mail.envelope import Envelope, ForwardPath
+from pillarbox.mail.status import Refused, Reply
+from pillarbox.smtp.service import Body, Client
+from pillarbox.store.api import Account, Delivery, Relay, Store
+from pillarbox.transfer import trace
+from pillarbox.transfer.checks.verdict import Check, Verdict
+from pillarbox.transfer.delivery import AddressBook, Destinations
+from pillarbox.transfer.handover import full, hand_over
+from pillarbox.transfer.incoming import Incoming
+from pillarbox.transfer.policy import Policy
+from pillarbox.transfer.queue_id import fresh_queue_id
+
+_UNKNOWN = Reply(550, "5.1.1", "There is no such mailbox here")
+_DISABLED = Reply(550, "5.2.1", "The mailbox is disabled")
+_FULL = Reply(452, "4.2.2", "The mailbox is full; try again later")
+_NEVER_FITS = Reply(552, "5.2.2", "The message is larger than the mailbox may become")
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A message that passed every check. `queue_id` names it; `now` in epoch seconds; `added` are fields for its top."""
+
+    client: Client
+    envelope: Envelope
+    incoming: Incoming
+    queue_id: str
+    now: float
+    added: bytes
+
+
+class TransferService(ABC):
+    """Implements `smtp.service.MailService`. `clock` gives epoch seconds; `checks` are asked in order."""
+
+    def __init__(
+        self,
+        store: Store,
+        policy: Policy,
+        checks: Sequence[Check] = (),
+        *,
+        clock: Callable[[], float] = time.time,
+        queue_id: Callable[[], str] = fresh_queue_id,
+    ) -> None:
+        self.store = store
+        self.policy = policy
+        self.book = AddressBook(store.directory, policy)
+        self.checks = checks
+        self.clock = clock
+        self._queue_id = queue_id
+
+    async def check_sender(self, client: Client, envelope: Envelope) -> None:
+        """See MailService."""
+        for check in self.checks:
+            _heed(await check.sender(client, envelope))
+
+    async def check_recipient(self, client: Client, envelope: Envelope, forward_path: ForwardPath) -> None:
+        """See MailService."""
+        for check in self.checks:
+            _heed(await check.recipient(client, envelope, forward_path))
+
+    def open_body(self, client: Client, envelope: Envelope) -> Incoming:
+        """See MailService."""
+        return Incoming(self.store.spool())
+
+    async def accept(self, client: Client, envelope: Envelope, body: Body) -> Reply:
+        """See MailService."""
+        assert isinstance(body, Incoming)
+        try:
+            body.finish()
+            added = b""
+            for check in self.checks:
+                added = _heed(await check.message(client, envelope, body)) + added
+            arrival = Arrival(client, envelope, body, self._queue_id(), self.clock(), added)
+            await self.transfer(arrival)
+            for check in self.checks:
+                check.accepted(client, envelope)
+            return Reply(250, "2.0.0", f"Accepted as {arrival.queue_id}")
+        finally:
+            body.discard()
+
+    @abstractmethod
+    async def transfer(self, arrival: Arrival) -> None:
+        """Finish the header and hand the message over. Raises Refused."""
+
+    async def check_destinations(self, envelope: Envelope, destinations: Destinations) -> None:
+        """Whether a recipient's mail can end somewhere. Raises Refused."""
+        if not destinations:
+            raise Refused(_UNKNOWN)
+        if destinations.elsewhere:
+            return
+        active = [account for account in destinations.accounts if not account.disabled]
+        if not active:
+            raise Refused(_DISABLED)
+        await self._check_room(active, int(envelope.parameters.get("SIZE") or 0))
+
+    async def hand_over(
+        self, arrival: Arrival, deliveries: Sequence[Delivery], relay: Relay | None, *, show_client: bool
+    ) -> None:
+        """Add the trace fields and give the message to the store. Raises Refused."""
+        envelope, queue_id = arrival.envelope, arrival.queue_id
+        received = trace.received(
+            arrival.client,
+            envelope,
+            hostname=self.policy.hostname,
+            queue_id=queue_id,
+            now=arrival.now,
+            show_client=show_client,
+        )
+        # A message that also leaves must not carry a Return-Path (RFC 5321 §4.4).
+        top = b"" if relay is not None else trace.return_path(envelope.reverse_path)
+        spool = arrival.incoming.seal(top + received + arrival.added)
+        await hand_over(self.store, spool, deliveries, relay, trace_id=queue_id)
+        arrival.client.link.emit(
+            "message_accepted",
+            queue_id=queue_id,
+            size=spool.size,
+            sender=str(envelope.reverse_path or ""),
+            recipients=[str(path.address) for path in envelope.forward_paths],
+            delivered=len(deliveries),
+            relayed=len(relay.recipients) if relay is not None else 0,
+        )
+
+    async def _check_room(self, accounts: Sequence[Account], size: int) -> None:
+        """Raises Refused when none of the accounts has room; `size` as declared, 0 when unknown."""
+        if len(await full(self.store, accounts, max(size, 1))) < len(accounts):
+            return
+        never = all(account.quota and size > account.quota for account in accounts)
+        raise Refused(_NEVER_FITS if never else _FULL)
+
+
+def _heed(verdict: Verdict) -> bytes:
+    """Raises Refused when the verdict says so, else returns the fields to add."""
+    if verdict.refusal is not None:
+        raise Refused(verdict.refusal)
+    return verdict.fields
