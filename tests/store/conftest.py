@@ -8,6 +8,7 @@ import pytest
 from pillarbox.sasl.api import ScramKeys
 from pillarbox.store.api import NewMessage, PasswordHashes, Store
 from pillarbox.store.changes import Change
+from pillarbox.store.embedded import EmbeddedStore
 from pillarbox.store.memory import MemoryStore
 from pillarbox.store.spool import Spool
 from pillarbox.store.view import MailboxView
@@ -31,7 +32,7 @@ async def _memory(_directory: Path) -> Store:
     return MemoryStore()
 
 
-HOMES: dict[str, Callable[[Path], Awaitable[Store]]] = {"memory": _memory}
+HOMES: dict[str, Callable[[Path], Awaitable[Store]]] = {"embedded": EmbeddedStore.open, "memory": _memory}
 
 
 @pytest.fixture(params=sorted(HOMES))

@@ -54,7 +54,8 @@ async def test_whoever_is_told_finds_the_view_changed(store: Store, alice: int) 
 
 
 async def test_the_journal_says_how_far_back_it_reaches(store: Store, alice: int) -> None:
-    view, _ = await put(store, alice, "INBOX", 1)
+    view = await store.mail.open(alice, "INBOX")
+    await put(store, alice, "INBOX", 1)
     assert view.journal_start < view.highestmodseq
     modseqs = []
     for n in range(JOURNAL_LENGTH + 10):

@@ -8,9 +8,10 @@ Invariants:
 """
 
 from array import array
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Iterable, Sequence
+from itertools import compress
 
 from pillarbox.store.changes import FlagsChanged, MessagesAdded, MessagesExpunged
 from pillarbox.store.flags import DELETED, SEEN, Flags, FlagTable
@@ -18,13 +19,15 @@ from pillarbox.store.flags import DELETED, SEEN, Flags, FlagTable
 JOURNAL_LENGTH = 1024
 """Changes remembered for sessions that catch up; older ones are found by scanning `modseqs`."""
 
+_MANY_RUNS = 64  # beyond it, one pass over all messages is cheaper than moving the rest for each run
+
 
 class MailboxView:
     """One mailbox of one account. All attributes are for reading."""
 
     __slots__ = (
-        "account", "flag_table", "flags", "highestmodseq", "internaldates", "journal", "journal_start", "mailbox",
-        "modseqs", "name", "object_id", "sizes", "uidnext", "uids", "uidvalidity",
+        "__weakref__", "account", "flag_table", "flags", "highestmodseq", "internaldates", "journal", "journal_start",
+        "mailbox", "modseqs", "name", "object_id", "sizes", "uidnext", "uids", "uidvalidity",
     )  # fmt: skip
 
     def __init__(self, account: int, mailbox: int, name: str, uidvalidity: int, object_id: str) -> None:
@@ -92,14 +95,42 @@ class MailboxView:
             self.modseqs[i] = modseq
         self.highestmodseq = max(self.highestmodseq, modseq)
 
+    def set_run(self, first: int, last: int, number: int, modseq: int) -> None:
+        """The same new flags for every message whose UID is in this range."""
+        start = bisect_left(self.uids, first)
+        length = bisect_right(self.uids, last) - start
+        self.flags[start : start + length] = array("I", [number]) * length
+        self.modseqs[start : start + length] = array("Q", [modseq]) * length
+        self.highestmodseq = max(self.highestmodseq, modseq)
+
     def remove(self, uids: Sequence[int], modseq: int) -> None:
         """These messages are gone: new arrays, the old ones stay with the sessions that still hold them."""
-        gone = set(uids)
-        keep = [i for i, uid in enumerate(self.uids) if uid not in gone]
+        runs = self._runs_of(uids)
+        kept = None
+        if len(runs) > _MANY_RUNS:
+            kept = bytearray(b"\1") * len(self.uids)
+            for start, stop in runs:
+                kept[start:stop] = bytes(stop - start)
         for name in ("uids", "flags", "modseqs", "sizes", "internaldates"):
             old = getattr(self, name)
-            setattr(self, name, array(old.typecode, [old[i] for i in keep]))
+            if kept is not None:
+                setattr(self, name, array(old.typecode, compress(old, kept)))
+                continue
+            new = old[:]
+            for start, stop in reversed(runs):
+                del new[start:stop]
+            setattr(self, name, new)
         self.highestmodseq = max(self.highestmodseq, modseq)
+
+    def _runs_of(self, uids: Sequence[int]) -> list[tuple[int, int]]:
+        """Where these UIDs are, as ranges of neighbouring positions."""
+        runs: list[tuple[int, int]] = []
+        for i in sorted({i for uid in uids if (i := self.index(uid)) >= 0}):
+            if runs and runs[-1][1] == i:
+                runs[-1] = (runs[-1][0], i + 1)
+            else:
+                runs.append((i, i + 1))
+        return runs
 
     def record(self, change: FlagsChanged | MessagesAdded | MessagesExpunged) -> None:
         """Remember a change for sessions that catch up."""

@@ -1,0 +1,73 @@
+"""What changed in mailboxes, as octets for the index: runs of messages that got the same flags, and lists of UIDs.
+
+A run (first, last, flags) concerns every message of the mailbox whose UID is in that range at that time.
+"""
+
+import struct
+import sys
+from array import array
+from collections.abc import Iterable, Sequence
+
+from pillarbox.store.flags import Flags
+
+Run = tuple[int, int, Flags]
+
+_RUN = struct.Struct("<IIH")
+
+
+def encode_flags(flags: Flags) -> str:
+    """A set of flags as text; the empty set is ""."""
+    return " ".join(sorted(flags)) if flags else ""
+
+
+def decode_flags(text: str) -> Flags:
+    """The set again."""
+    return frozenset(text.split(" ")) if text else frozenset()
+
+
+def encode_runs(runs: Iterable[Run]) -> bytes:
+    """Runs as octets."""
+    parts: list[bytes] = []
+    for first, last, flags in runs:
+        text = encode_flags(flags).encode()
+        parts += (_RUN.pack(first, last, len(text)), text)
+    return b"".join(parts)
+
+
+def decode_runs(octets: bytes) -> list[Run]:
+    """The runs again."""
+    runs: list[Run] = []
+    at = 0
+    while at < len(octets):
+        first, last, length = _RUN.unpack_from(octets, at)
+        at += _RUN.size
+        runs.append((first, last, decode_flags(octets[at : at + length].decode())))
+        at += length
+    return runs
+
+
+def encode_uids(uids: Sequence[int]) -> bytes:
+    """Ascending UIDs as pairs (first, last) of consecutive ones."""
+    pairs = array("I")
+    for uid in uids:
+        if pairs and pairs[-1] == uid - 1:
+            pairs[-1] = uid
+        else:
+            pairs.append(uid)
+            pairs.append(uid)
+    return little_endian(pairs).tobytes()
+
+
+def decode_uids(octets: bytes) -> list[int]:
+    """The UIDs again."""
+    pairs = array("I", octets)
+    pairs = little_endian(pairs)
+    return [uid for i in range(0, len(pairs), 2) for uid in range(pairs[i], pairs[i + 1] + 1)]
+
+
+def little_endian(values: "array[int]") -> "array[int]":
+    """The same numbers, to or from the byte order of files."""
+    if sys.byteorder == "big":
+        values = values[:]
+        values.byteswap()
+    return values

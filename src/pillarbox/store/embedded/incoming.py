@@ -1,0 +1,126 @@
+"""Incoming: a message that is to be stored, with everything that can be worked out before its commit is planned."""
+
+import asyncio
+import secrets
+import zlib
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from pathlib import Path
+
+from pillarbox.mail.summary import summarise
+from pillarbox.store.api import StoreUnavailable
+from pillarbox.store.embedded import summaries
+from pillarbox.store.embedded.batch import Batch
+from pillarbox.store.embedded.segments import FILE_HEADER, SegmentLog, path_of, write_alone
+from pillarbox.store.embedded.state import State
+from pillarbox.store.spool import Spool
+
+ALONE = 4 * 1024 * 1024
+"""Messages larger than this get a segment of their own, written before their batch: nobody waits for such a one."""
+
+_IN_THREAD = 256 * 1024
+"""Reading, checksum and summary of larger messages would hold up the event loop."""
+
+
+@dataclass(slots=True)
+class Incoming:
+    """`octets` is empty when they are in the segment `alone` already."""
+
+    size: int
+    crc: int
+    summary: bytes
+    message_id: str
+    message_id_hash: int | None
+    octets: bytes
+    note: bytes
+    blob: int = 0
+    alone: int = 0
+
+    def stage(self, batch: Batch) -> int:
+        """Stage the octets; returns the blob's id."""
+        if self.alone:
+            batch.place_blob(self.blob, self.alone, len(FILE_HEADER), self.size, self.crc, self.summary)
+            return self.blob
+        blob = batch.state.next_blob()
+        batch.add_blob(blob, self.octets, self.crc, self.summary, self.note)
+        return blob
+
+
+class Intake:
+    """Prepares messages; knows where very large ones go."""
+
+    def __init__(self, state: State, log: SegmentLog, folder: Path, threads: Executor) -> None:
+        self._state = state
+        self._log = log
+        self._folder = folder
+        self._threads = threads
+
+    async def prepare(self, spool: Spool, note: str) -> Incoming:
+        """Everything about the message in this spool. Raises StoreUnavailable, OSError."""
+        octets_of_note = note.encode("utf-8", "surrogatepass")
+        if spool.size <= _IN_THREAD:
+            return digest(spool, octets_of_note)
+        loop = asyncio.get_running_loop()
+        work: Callable[[], Incoming]
+        if spool.size <= ALONE:
+            work = lambda: digest(spool, octets_of_note)  # noqa: E731
+        else:
+            number, blob = self._log.take_number(), self._state.next_blob()
+            work = lambda: self._put_alone(spool, octets_of_note, number, blob)  # noqa: E731
+        try:
+            return await loop.run_in_executor(self._threads, work)
+        except OSError as error:
+            raise StoreUnavailable(f"the message cannot be written now ({error}): try again later") from error
+
+    async def abandon(self, incoming: Incoming) -> None:
+        """The message was not stored after all."""
+        if incoming.alone:
+            path = path_of(self._folder, incoming.alone)
+            await asyncio.get_running_loop().run_in_executor(self._threads, lambda: path.unlink(missing_ok=True))
+
+    def _put_alone(self, spool: Spool, note: bytes, number: int, blob: int) -> Incoming:
+        crc = write_alone(self._folder, number, blob, spool.size, spool.chunks(), note)
+        incoming = digest(spool, note)
+        assert incoming.crc == crc
+        incoming.octets, incoming.blob, incoming.alone = b"", blob, number
+        return incoming
+
+
+def digest(spool: Spool, note: bytes) -> Incoming:
+    """What can be worked out of the octets."""
+    octets = spool.octets()
+    summary = summarise(octets)
+    key = summaries.message_id_hash(summary.message_id)
+    return Incoming(len(octets), zlib.crc32(octets), summaries.pack(summary), summary.message_id, key, octets, note)
+
+
+def stage_message(
+    batch: Batch,
+    incoming: Incoming,
+    blob: int,
+    mailbox: int,
+    uid: int,
+    modseq: int,
+    flags: str,
+    internaldate: int,
+    *,
+    trace_id: str = "",
+    filed: bool = False,
+) -> None:
+    """The row of a message that enters an account: it gets the identifiers that it keeps for ever (RFC 8474)."""
+    key = incoming.message_id_hash
+    now = int(batch.state.clock())
+    batch.messages.append(
+        (
+            mailbox, uid, blob, modseq, incoming.size, internaldate, now, new_id("M"), new_id("T"), trace_id, int(filed),
+            key, flags,
+        )
+    )  # fmt: skip
+    if key is not None:
+        batch.message_ids.add((mailbox, key))
+
+
+def new_id(kind: str) -> str:
+    """A permanent identifier: letters and digits, fit for OBJECTID and UIDL."""
+    return kind + secrets.token_hex(12)

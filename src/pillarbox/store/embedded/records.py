@@ -1,0 +1,117 @@
+"""What is read of single messages: records, octets, Message-IDs, tombstones."""
+
+import asyncio
+from bisect import bisect_left
+from collections.abc import Sequence
+from concurrent.futures import Executor
+
+import apsw
+import msgspec
+
+from pillarbox.store.api import MessageRecord
+from pillarbox.store.embedded.changelog import decode_uids
+from pillarbox.store.embedded.reading import BlobReader, Place
+from pillarbox.store.embedded.schema import query
+from pillarbox.store.embedded.summaries import message_id_hash, unpack
+from pillarbox.store.view import MailboxView
+
+_AT_ONCE = 64  # so many rows are read faster than a thread answers
+_CHUNK = 500  # rows that are unpacked before the event loop looks after others
+_AHEAD = 64  # places of the messages that follow, when someone reads them in order
+_PLACES = 4096
+
+_RECORD = (
+    "SELECT m.uid, b.summary, m.email_id, m.thread_id, m.savedate, m.trace_id, m.filed_by_server "
+    "FROM messages AS m JOIN blobs AS b ON b.id = m.blob WHERE m.mailbox = ? AND "
+)
+_RANGE = "m.uid BETWEEN ? AND ?"
+_LIST = "m.uid IN (SELECT value FROM json_each(?))"
+
+_json = msgspec.json.Encoder()
+
+
+class Records:
+    """Reads of messages. `near` is a connection for the event loop, `far` one for the reading threads."""
+
+    def __init__(self, near: apsw.Connection, far: apsw.Connection, threads: Executor, blobs: BlobReader) -> None:
+        self._near = near
+        self._far = far
+        self._threads = threads
+        self._blobs = blobs
+        self._places: dict[tuple[int, int], Place] = {}
+        self._next = (0, 0)  # which message someone reads who reads them in order
+
+    async def records(self, view: MailboxView, uids: Sequence[int]) -> list[MessageRecord | None]:
+        """One for each UID, None where it is gone."""
+        found: list[MessageRecord | None] = []
+        for i in range(0, len(uids), _CHUNK):
+            chunk = uids[i : i + _CHUNK]
+            rows = {row[0]: row for row in await self._rows(view.mailbox, chunk)}
+            for uid in chunk:
+                row = rows.get(uid)
+                if row is None or view.index(uid) < 0:
+                    found.append(None)
+                else:
+                    found.append(MessageRecord(uid, unpack(row[1]), row[2], row[3], row[4], row[5], bool(row[6])))
+        return found
+
+    async def octets(self, view: MailboxView, uid: int, start: int, length: int | None) -> bytes | None:
+        """A message's octets, or a part of them; None when it is gone. Raises StoreUnavailable."""
+        uids = view.uids
+        i = bisect_left(uids, uid)
+        if i >= len(uids) or uids[i] != uid:
+            return None
+        key = (view.mailbox, uid)
+        place = self._places.get(key)
+        if place is None:
+            self._look_ahead(view, i)
+            place = self._places.get(key)
+        self._next = (view.mailbox, uids[i + 1] if i + 1 < len(uids) else 0)
+        if place is not None:
+            try:
+                return await self._blobs.read_place(place, start, length)
+            except OSError:
+                self._places.clear()  # compaction moves blobs: look again
+        which = "SELECT blob FROM messages WHERE mailbox = ? AND uid = ?"
+        return await self._blobs.read(which, key, start, length)
+
+    def find_message_id(self, view: MailboxView, message_id: str) -> list[int]:
+        """UIDs of the messages with this Message-ID, ascending."""
+        rows = query(
+            self._near,
+            "SELECT m.uid, b.summary FROM messages AS m JOIN blobs AS b ON b.id = m.blob "
+            "WHERE m.mailbox = ? AND m.message_id_hash = ? ORDER BY m.uid",
+            (view.mailbox, message_id_hash(message_id)),
+        )
+        return [uid for uid, summary in rows if view.index(uid) >= 0 and unpack(summary).message_id == message_id]
+
+    def expunged_since(self, mailbox: int, modseq: int) -> list[int]:
+        """UIDs that went after this modseq, ascending."""
+        rows = query(self._near, "SELECT uids FROM expunges WHERE mailbox = ? AND modseq > ?", (mailbox, modseq))
+        return sorted(uid for (octets,) in rows for uid in decode_uids(octets))
+
+    def _look_ahead(self, view: MailboxView, i: int) -> None:
+        uids = view.uids
+        ahead = _AHEAD if self._next == (view.mailbox, uids[i]) else 1
+        last = uids[min(i + ahead, len(uids)) - 1]
+        rows = query(
+            self._near,
+            "SELECT m.uid, b.segment, b.offset, b.size FROM messages AS m JOIN blobs AS b ON b.id = m.blob "
+            "WHERE m.mailbox = ? AND m.uid BETWEEN ? AND ?",
+            (view.mailbox, uids[i], last),
+        )
+        if len(self._places) > _PLACES:
+            self._places.clear()
+        for uid, *place in rows:
+            self._places[view.mailbox, uid] = (place[0], place[1], place[2])
+
+    async def _rows(self, mailbox: int, uids: Sequence[int]) -> list[tuple[int, bytes, str, str, int, str, int]]:
+        low, high = min(uids), max(uids)
+        if high - low < 2 * len(uids):
+            sql, row = _RECORD + _RANGE, (mailbox, low, high)
+        else:
+            sql, row = _RECORD + _LIST, (mailbox, _json.encode(list(uids)).decode())  # type: ignore[assignment]
+        if len(uids) <= _AT_ONCE:
+            return query(self._near, sql, row)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, lambda: query(self._far, sql, row))

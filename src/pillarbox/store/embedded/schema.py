@@ -1,0 +1,116 @@
+"""The index's schema, numbered, and how a connection to it is opened. Version N+1 comes with the step from N; the
+steps run in one transaction. `PRAGMA user_version` says which one a file has."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+from pillarbox.store.api import StoreError
+
+INDEX_FILE = "index.sqlite"
+
+STEPS = [
+    """
+    CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+
+    CREATE TABLE domains (name TEXT PRIMARY KEY) WITHOUT ROWID;
+    CREATE TABLE accounts (
+        id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, address TEXT NOT NULL, disabled INTEGER NOT NULL,
+        quota INTEGER NOT NULL, created INTEGER NOT NULL, argon2 TEXT NOT NULL, scram_salt BLOB NOT NULL,
+        scram_iterations INTEGER NOT NULL, scram_stored_key BLOB NOT NULL, scram_server_key BLOB NOT NULL,
+        modseq INTEGER NOT NULL);
+    CREATE TABLE aliases (key TEXT PRIMARY KEY, address TEXT NOT NULL, targets TEXT NOT NULL) WITHOUT ROWID;
+
+    CREATE TABLE mailboxes (
+        id INTEGER PRIMARY KEY, account INTEGER NOT NULL, name TEXT NOT NULL, special_use TEXT NOT NULL,
+        object_id TEXT NOT NULL, uidvalidity INTEGER NOT NULL, uidnext INTEGER NOT NULL, modseq INTEGER NOT NULL,
+        recent INTEGER NOT NULL, messages INTEGER NOT NULL, octets INTEGER NOT NULL);
+    CREATE INDEX mailboxes_by_account ON mailboxes (account);
+    CREATE TABLE subscriptions (account INTEGER, name TEXT, PRIMARY KEY (account, name)) WITHOUT ROWID;
+
+    -- What never changes of a message. It exists for clients as long as its mailbox's state holds its uid; a row stays
+    -- behind until the sweeper takes it. `modseq` and `flags` are those it came with.
+    CREATE TABLE messages (
+        mailbox INTEGER, uid INTEGER, blob INTEGER NOT NULL, modseq INTEGER NOT NULL, size INTEGER NOT NULL,
+        internaldate INTEGER NOT NULL, savedate INTEGER NOT NULL, email_id TEXT NOT NULL, thread_id TEXT NOT NULL,
+        trace_id TEXT NOT NULL, filed_by_server INTEGER NOT NULL, message_id_hash INTEGER, flags TEXT NOT NULL,
+        PRIMARY KEY (mailbox, uid)) WITHOUT ROWID;
+    CREATE INDEX messages_by_blob ON messages (blob);
+    CREATE INDEX messages_by_message_id ON messages (mailbox, message_id_hash) WHERE message_id_hash IS NOT NULL;
+
+    -- A mailbox's state: packed arrays as of `modseq`, then the messages from `uidnext` on, then the rows of
+    -- `changes` and `expunges` with a greater modseq.
+    CREATE TABLE states (
+        mailbox INTEGER PRIMARY KEY, modseq INTEGER NOT NULL, uidnext INTEGER NOT NULL, flag_sets TEXT NOT NULL,
+        arrays BLOB NOT NULL);
+    CREATE TABLE changes (
+        mailbox INTEGER, modseq INTEGER, runs BLOB NOT NULL, PRIMARY KEY (mailbox, modseq)) WITHOUT ROWID;
+    -- Tombstones: which uids went when and by which session. `swept`: their rows in `messages` are gone too.
+    CREATE TABLE expunges (
+        mailbox INTEGER, modseq INTEGER, at INTEGER NOT NULL, session TEXT, uids BLOB NOT NULL,
+        swept INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (mailbox, modseq)) WITHOUT ROWID;
+    CREATE INDEX expunges_to_sweep ON expunges (mailbox) WHERE swept = 0;
+    CREATE TABLE deleted_mailboxes (mailbox INTEGER PRIMARY KEY);
+
+    CREATE TABLE blobs (
+        id INTEGER PRIMARY KEY, segment INTEGER NOT NULL, offset INTEGER NOT NULL, size INTEGER NOT NULL,
+        crc INTEGER NOT NULL, summary BLOB NOT NULL);
+    CREATE INDEX blobs_by_segment ON blobs (segment);
+    -- Blobs that lost a reference: the sweeper looks whether it was the last one.
+    CREATE TABLE released (blob INTEGER PRIMARY KEY);
+    CREATE TABLE segments (id INTEGER PRIMARY KEY, live INTEGER NOT NULL);
+
+    CREATE TABLE queue (
+        id TEXT PRIMARY KEY, blob INTEGER NOT NULL, reverse_path TEXT NOT NULL, account INTEGER NOT NULL,
+        created REAL NOT NULL, size INTEGER NOT NULL, parameters TEXT NOT NULL) WITHOUT ROWID;
+    CREATE INDEX queue_by_blob ON queue (blob);
+    CREATE TABLE queue_recipients (
+        entry TEXT, id INTEGER, address TEXT NOT NULL, state TEXT NOT NULL, attempts INTEGER NOT NULL,
+        next_attempt REAL NOT NULL, last_reply TEXT NOT NULL, delay_notified INTEGER NOT NULL, parameters TEXT NOT NULL,
+        PRIMARY KEY (entry, id)) WITHOUT ROWID;
+    CREATE INDEX queue_due ON queue_recipients (next_attempt, entry) WHERE state = 'queued';
+    """,
+]
+
+VERSION = len(STEPS)
+
+_CACHE_KIB = 16 * 1024  # per connection; the operating system's page cache holds the rest
+_CHECKPOINT_PAGES = 4000  # 16 MiB of write-ahead log: fewer, longer checkpoints, off the event loop
+
+
+def connect(directory: Path, *, writer: bool) -> apsw.Connection:
+    """A connection to the index in a data directory; only one is the writer's. Raises apsw.Error."""
+    connection = apsw.Connection(str(directory / INDEX_FILE))
+    connection.set_busy_timeout(5000)
+    connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+    connection.execute("PRAGMA temp_store = MEMORY")
+    if writer:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
+    else:
+        connection.execute("PRAGMA query_only = 1")
+    return connection
+
+
+def prepare(connection: apsw.Connection) -> None:
+    """Bring the index to this version's schema. Raises StoreError when a newer Pillarbox wrote it."""
+    version = int(connection.pragma("user_version"))
+    if version > VERSION:
+        raise StoreError(
+            f"the store was written by a newer Pillarbox (schema {version}, this one knows {VERSION}): "
+            "run that version, or restore a backup"
+        )
+    if version == VERSION:
+        return
+    with connection:
+        for step in STEPS[version:]:
+            connection.execute(step)
+        connection.pragma("user_version", VERSION)
+
+
+def query(connection: apsw.Connection, sql: str, values: Sequence[object] = ()) -> list[Any]:
+    """Every row that a query gives; the schema says of what types. Raises apsw.Error."""
+    return connection.execute(sql, values).fetchall()

@@ -1,0 +1,164 @@
+"""EmbeddedStore: SQLite and segment files in one directory; ties writer, views, directory, mail and queue together."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import apsw
+
+from pillarbox.store.api import Bounce, Delivery, Relay, StoreUnavailable
+from pillarbox.store.changes import ChangeFeed
+from pillarbox.store.embedded import acceptance, mail, schema, segments, state
+from pillarbox.store.embedded.batch import Batch
+from pillarbox.store.embedded.directory import EmbeddedDirectory
+from pillarbox.store.embedded.incoming import Incoming, Intake
+from pillarbox.store.embedded.mail import EmbeddedMail
+from pillarbox.store.embedded.mailboxes import existing_name
+from pillarbox.store.embedded.place import Place
+from pillarbox.store.embedded.queueing import EmbeddedQueue, PlanBounce
+from pillarbox.store.embedded.reading import BlobReader, SegmentReader
+from pillarbox.store.embedded.records import Records
+from pillarbox.store.embedded.segments import SegmentLog
+from pillarbox.store.embedded.state import Mailbox, State
+from pillarbox.store.embedded.views import Views
+from pillarbox.store.embedded.writer import Observer, Writer
+from pillarbox.store.spool import Spool
+from pillarbox.store.view import MailboxView
+
+_THREADS = 4  # for reads that wait for the disk and for large messages
+
+
+def _unobserved(event: str, **facts: object) -> None:
+    del event, facts
+
+
+class EmbeddedStore:
+    """Implements `store.api.Store`. Made by `open`."""
+
+    def __init__(self, place: Place, known: State, log: SegmentLog, index: apsw.Connection, observer: Observer) -> None:
+        self._place = place
+        self._state = known
+        self._log = log
+        self._index = index
+        self._near = schema.connect(place.directory, writer=False)
+        self._far = schema.connect(place.directory, writer=False)
+        self._threads = ThreadPoolExecutor(_THREADS, "pillarbox-store")
+        self._writer = Writer(known, log, index, observer)
+        self._views = Views(self._writer, self._near, self._far, self._threads)
+        self._intake = Intake(known, log, place.segments, self._threads)
+        self._reader = SegmentReader(place.segments, self._threads)
+        self._blobs = BlobReader(self._near, self._reader)
+        records = Records(self._near, self._far, self._threads, self._blobs)
+        self._directory = EmbeddedDirectory(known, self._writer)
+        self._mail = EmbeddedMail(known, self._writer, self._views, self._intake, records)
+        self._queue = EmbeddedQueue(self._writer, self._near, self._blobs, self._prepare_bounce)
+
+    @classmethod
+    async def open(
+        cls, directory: Path, *, observer: Observer = _unobserved, clock: Callable[[], float] = time.time
+    ) -> "EmbeddedStore":
+        """Open the store in a directory, or make a new one there. Raises StoreError when another process uses it or a
+        newer Pillarbox wrote it, StoreUnavailable when it cannot be read."""
+        try:
+            place = await asyncio.to_thread(Place.take, directory)
+        except OSError as error:
+            raise StoreUnavailable(f"the store in {directory} cannot be opened: {error}") from error
+        try:
+            known, log, index = await asyncio.to_thread(_read, place, clock)
+            return cls(place, known, log, index, observer)
+        except (apsw.Error, OSError) as error:
+            place.release()
+            raise StoreUnavailable(f"the store in {directory} cannot be opened: {error}") from error
+        except BaseException:
+            place.release()
+            raise
+
+    @property
+    def changes(self) -> ChangeFeed:
+        return self._state.changes
+
+    @property
+    def directory(self) -> EmbeddedDirectory:
+        return self._directory
+
+    @property
+    def mail(self) -> EmbeddedMail:
+        return self._mail
+
+    @property
+    def queue(self) -> EmbeddedQueue:
+        return self._queue
+
+    def spool(self) -> Spool:
+        return Spool(str(self._place.incoming))
+
+    async def accept(
+        self, spool: Spool, deliveries: Sequence[Delivery], relay: Relay | None = None, *, trace_id: str = ""
+    ) -> None:
+        incoming, plan = await self._prepare(spool, deliveries, relay, trace_id, within_quota=True)
+        try:
+            await self._writer.do(plan)
+        except Exception:
+            await self._intake.abandon(incoming)
+            raise
+
+    async def close(self) -> None:
+        await self._views.close()
+        if self._state.recent_claims:
+            await self._writer.do(lambda batch: batch.then(lambda: None))
+        await self._writer.close()
+        self._threads.shutdown()
+        self._reader.close()
+        self._log.close()
+        for connection in (self._near, self._far, self._index):
+            connection.close()
+        self._place.release()
+
+    async def _prepare_bounce(self, bounce: Bounce) -> PlanBounce:
+        """A bounce is delivered even over quota: refused, the sender would never learn that the message failed."""
+        return (await self._prepare(bounce.spool, bounce.deliveries, bounce.relay, "", within_quota=False))[1]
+
+    async def _prepare(
+        self, spool: Spool, deliveries: Sequence[Delivery], relay: Relay | None, trace_id: str, *, within_quota: bool
+    ) -> tuple[Incoming, PlanBounce]:
+        owners = self._state.owners
+        known = [d for d in deliveries if d.account in owners]
+        note = "\n".join(f"{owners[d.account].account.address}\t{d.mailbox}" for d in known)
+        if relay is not None:
+            note += f"\nqueue {relay.queue_id}"
+        incoming = await self._intake.prepare(spool, note)
+        views: dict[Mailbox, MailboxView] = {}
+        for delivery in known:
+            mailbox = (
+                owners[delivery.account].names.get(existing_name(delivery.mailbox)) if delivery.sent_copy else None
+            )
+            if mailbox is not None:
+                views[mailbox] = await self._views.open(mailbox)
+
+        def holds(batch: Batch, mailbox: Mailbox, message_id: str) -> bool:
+            return mail.holds(self._near, batch, mailbox, message_id, views.get(mailbox))
+
+        def plan(batch: Batch) -> None:
+            acceptance.accept(batch, incoming, deliveries, relay, trace_id, holds, within_quota=within_quota)
+
+        return incoming, plan
+
+
+def _read(place: Place, clock: Callable[[], float]) -> tuple[State, SegmentLog, apsw.Connection]:
+    index = schema.connect(place.directory, writer=True)
+    try:
+        schema.prepare(index)
+        known = State(clock)
+        state.load(index, known)
+        there = segments.numbers(place.segments)
+        # Always a new segment: what a crash left behind the last whole record is never written over.
+        log = SegmentLog(place.segments, max([0, *there, index.execute("SELECT max(id) FROM segments").get or 0]) + 1)
+        for number in there[-1:]:
+            for record in segments.scan(place.segments, number):
+                known.last_blob = max(known.last_blob, record.blob)
+    except BaseException:
+        index.close()
+        raise
+    return known, log, index

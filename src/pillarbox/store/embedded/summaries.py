@@ -1,0 +1,55 @@
+"""Summaries as octets: what the index keeps of each blob beside the octets themselves."""
+
+import hashlib
+import struct
+
+from pillarbox.mail.summary import Summary
+
+_HEAD = struct.Struct("<B6Iq")  # version, five lengths, header_size, sent
+_VERSION = 1
+_NOT_SENT = -(1 << 63)
+
+
+def pack(summary: Summary) -> bytes:
+    """A summary as octets."""
+    message_id = summary.message_id.encode("utf-8", "surrogatepass")
+    preview = summary.preview.encode("utf-8", "surrogatepass")
+    envelope, structure, fields = summary.envelope, summary.bodystructure, summary.fields
+    sent = summary.sent
+    head = _HEAD.pack(
+        _VERSION, len(envelope), len(structure), len(fields), len(message_id), len(preview),
+        summary.header_size, _NOT_SENT if sent is None else max(_NOT_SENT + 1, min(sent, (1 << 63) - 1)),
+    )  # fmt: skip
+    return b"".join((head, envelope, structure, fields, message_id, preview))
+
+
+def unpack(octets: bytes) -> Summary:
+    """The summary again. Raises ValueError when these octets are none."""
+    try:
+        version, envelope, structure, fields, message_id, preview, header_size, sent = _HEAD.unpack_from(octets)
+    except struct.error:
+        raise ValueError("a summary in the index is cut off") from None
+    if version != _VERSION:
+        raise ValueError(f"a summary in the index has the unknown version {version}")
+    a = _HEAD.size
+    b = a + envelope
+    c = b + structure
+    d = c + fields
+    e = d + message_id
+    return Summary(
+        octets[a:b],
+        octets[b:c],
+        octets[c:d],
+        header_size,
+        octets[d:e].decode("utf-8", "surrogatepass"),
+        None if sent == _NOT_SENT else sent,
+        octets[e : e + preview].decode("utf-8", "surrogatepass"),
+    )
+
+
+def message_id_hash(message_id: str) -> int | None:
+    """What a Message-ID is found by: 64 bits, None when there is none."""
+    if not message_id:
+        return None
+    digest = hashlib.blake2b(message_id.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "little", signed=True)

@@ -1,0 +1,209 @@
+"""Views of mailboxes: read from the index when first wanted, packed back into it when the change log has grown.
+
+Invariant: a view equals the packed state, plus the messages since, plus the change log since.
+Memory: views that someone holds, and the recently used ones up to a bound.
+"""
+
+import asyncio
+import weakref
+from array import array
+from collections import OrderedDict
+from concurrent.futures import Executor
+
+import apsw
+
+from pillarbox.store.api import StoreError
+from pillarbox.store.embedded.batch import Batch
+from pillarbox.store.embedded.changelog import decode_flags, decode_runs, decode_uids, encode_flags, little_endian
+from pillarbox.store.embedded.schema import query
+from pillarbox.store.embedded.state import Mailbox
+from pillarbox.store.embedded.steps import Added, Expunged, Flagged, bring_up_to_date
+from pillarbox.store.embedded.writer import Writer
+from pillarbox.store.view import MailboxView
+
+KEPT_VIEWS = 2048
+KEPT_MESSAGES = 2_000_000
+"""Views that are kept although nobody holds them: at 28 octets a message at most some 60 MB."""
+
+_SMALL = 500  # a mailbox of so few messages is read at once; the way to a thread and back costs more
+_ARRAYS = ("uids", "flags", "modseqs", "sizes", "internaldates")
+
+
+class Views:
+    """Finds, reads and keeps views. `near` is a connection for the event loop, `far` one for the reading threads."""
+
+    def __init__(self, writer: Writer, near: apsw.Connection, far: apsw.Connection, threads: Executor) -> None:
+        self._writer = writer
+        self._near = near
+        self._far = far
+        self._threads = threads
+        self._kept: OrderedDict[Mailbox, MailboxView] = OrderedDict()
+        self._messages = 0
+        self._reading: dict[Mailbox, asyncio.Task[MailboxView]] = {}
+        self._packing: set[Mailbox] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def open(self, mailbox: Mailbox) -> MailboxView:
+        """The view of a mailbox, the same object for all who hold it."""
+        view = mailbox.loaded()
+        if view is None:
+            if mailbox.loading is None and mailbox.messages <= _SMALL and mailbox.unsaved <= _SMALL:
+                view, mailbox.unsaved = read(self._near, mailbox)
+                _attach(mailbox, view)
+            else:
+                view = await asyncio.shield(self._read_far(mailbox))
+        self._keep(mailbox, view)
+        self._pack_if_due(mailbox, view)
+        return view
+
+    async def close(self) -> None:
+        """Wait for what is under way."""
+        while self._tasks or self._reading:
+            await asyncio.gather(*self._tasks, *self._reading.values(), return_exceptions=True)
+
+    def forget(self, mailbox: Mailbox) -> None:
+        """The mailbox is gone."""
+        view = self._kept.pop(mailbox, None)
+        if view is not None:
+            self._recount()
+
+    def _read_far(self, mailbox: Mailbox) -> "asyncio.Task[MailboxView]":
+        task = self._reading.get(mailbox)
+        if task is None:
+            mailbox.loading = []
+            task = self._reading[mailbox] = asyncio.create_task(self._read(mailbox))
+        return task
+
+    async def _read(self, mailbox: Mailbox) -> MailboxView:
+        try:
+            loop = asyncio.get_running_loop()
+            view, rows = await loop.run_in_executor(self._threads, read, self._far, mailbox)
+            _attach(mailbox, view)
+            mailbox.unsaved = rows
+            for step in mailbox.loading or ():
+                assert isinstance(step, Added | Flagged | Expunged)
+                bring_up_to_date(view, step, step.change())
+            return view
+        finally:
+            mailbox.loading = None
+            del self._reading[mailbox]
+
+    def _keep(self, mailbox: Mailbox, view: MailboxView) -> None:
+        if mailbox in self._kept:
+            self._kept.move_to_end(mailbox)
+            return
+        self._kept[mailbox] = view
+        self._messages += len(view.uids)
+        if len(self._kept) > KEPT_VIEWS or self._messages > KEPT_MESSAGES:
+            self._recount()
+            while len(self._kept) > 1 and (len(self._kept) > KEPT_VIEWS or self._messages > KEPT_MESSAGES):
+                _, old = self._kept.popitem(last=False)
+                self._messages -= len(old.uids)
+
+    def _recount(self) -> None:
+        self._messages = sum(len(view.uids) for view in self._kept.values())
+
+    # Packing
+
+    def _pack_if_due(self, mailbox: Mailbox, view: MailboxView) -> None:
+        # A quarter of the mailbox: packing then costs each change a constant share.
+        if mailbox.unsaved > max(_SMALL, len(view.uids) // 4) and mailbox not in self._packing:
+            self._packing.add(mailbox)
+            task = asyncio.create_task(self._pack(mailbox, view))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _pack(self, mailbox: Mailbox, view: MailboxView) -> None:
+        try:
+            await self._writer.do(lambda batch: stage_state(batch, mailbox, view))
+        except StoreError:
+            pass  # the log only stays longer; the writer has told why
+        finally:
+            self._packing.discard(mailbox)
+
+
+def _attach(mailbox: Mailbox, view: MailboxView) -> None:
+    view.name = mailbox.name
+    mailbox.view = weakref.ref(view)
+    mailbox.view_modseq = view.highestmodseq
+
+
+def stage_state(batch: Batch, mailbox: Mailbox, view: MailboxView) -> None:
+    """Write the packed state of a view as of the last commit; the change log up to it is not needed any more."""
+    modseq = view.highestmodseq
+    sets = "\n".join(encode_flags(flags) for flags in view.flag_table.sets)
+    arrays = b"".join(little_endian(getattr(view, name)).tobytes() for name in _ARRAYS)
+    batch.execute(
+        "INSERT OR REPLACE INTO states SELECT id, ?, ?, ?, ? FROM mailboxes WHERE id = ?",
+        (modseq, view.uidnext, sets, arrays, mailbox.id),
+    )
+    batch.execute("DELETE FROM changes WHERE mailbox = ? AND modseq <= ?", (mailbox.id, modseq))
+
+    def saved() -> None:
+        mailbox.unsaved = 0
+
+    batch.then(saved)
+
+
+def read(connection: apsw.Connection, mailbox: Mailbox) -> tuple[MailboxView, int]:
+    """A view as of the last commit, and how many rows it took beyond the packed state. Raises apsw.Error."""
+    view = MailboxView(mailbox.account, mailbox.id, mailbox.name, mailbox.uidvalidity, mailbox.object_id)
+    execute = connection.execute
+    execute("BEGIN")  # one snapshot for all that follows
+    try:
+        counters = query(connection, "SELECT uidnext, modseq FROM mailboxes WHERE id = ?", (mailbox.id,))
+        packed = query(
+            connection, "SELECT modseq, uidnext, flag_sets, arrays FROM states WHERE mailbox = ?", (mailbox.id,)
+        )
+        modseq, uidnext = _unpack(view, *packed[0]) if packed else (0, 1)
+        added = query(
+            connection,
+            "SELECT uid, flags, modseq, size, internaldate FROM messages WHERE mailbox = ? AND uid >= ? ORDER BY uid",
+            (mailbox.id, uidnext),
+        )
+        changes = query(
+            connection, "SELECT modseq, runs FROM changes WHERE mailbox = ? AND modseq > ?", (mailbox.id, modseq)
+        )
+        expunges = query(
+            connection, "SELECT modseq, uids FROM expunges WHERE mailbox = ? AND modseq > ?", (mailbox.id, modseq)
+        )
+    finally:
+        execute("COMMIT")
+    _add(view, added)
+    log = [(m, 0, octets) for m, octets in changes] + [(m, 1, octets) for m, octets in expunges]
+    for when, kind, octets in sorted(log):
+        if kind:
+            view.remove(decode_uids(octets), when)
+        else:
+            for first, last, flags in decode_runs(octets):
+                view.set_run(first, last, view.flag_table.number(flags), when)
+    if counters:
+        view.uidnext, view.highestmodseq = counters[0]
+    view.journal_start = view.highestmodseq
+    return view, len(added) + len(log)
+
+
+def _add(view: MailboxView, rows: list[tuple[int, str, int, int, int]]) -> None:
+    if not rows:
+        return
+    uids, texts, modseqs, sizes, internaldates = zip(*rows, strict=True)
+    numbers = {text: view.flag_table.number(decode_flags(text)) for text in dict.fromkeys(texts)}
+    view.uids.extend(uids)
+    view.flags.extend([numbers[text] for text in texts])
+    view.modseqs.extend(modseqs)
+    view.sizes.extend(sizes)
+    view.internaldates.extend(internaldates)
+
+
+def _unpack(view: MailboxView, modseq: int, uidnext: int, flag_sets: str, arrays: bytes) -> tuple[int, int]:
+    for text in flag_sets.split("\n")[1:]:  # the first one is the empty set, which every table has
+        view.flag_table.number(decode_flags(text))
+    unit = sum(array(getattr(view, name).typecode).itemsize for name in _ARRAYS)
+    count = len(arrays) // unit
+    at = 0
+    for name in _ARRAYS:
+        values: array[int] = array(getattr(view, name).typecode)
+        values.frombytes(memoryview(arrays)[at : at + count * values.itemsize])
+        setattr(view, name, little_endian(values))
+        at += count * values.itemsize
+    return modseq, uidnext
