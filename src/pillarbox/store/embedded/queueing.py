@@ -68,7 +68,12 @@ class EmbeddedQueue:
         return None
 
     async def update(
-        self, entry: str, recipients: Sequence[QueueRecipient], *, bounce: Bounce | None = None, keep_lease: bool = False
+        self,
+        entry: str,
+        recipients: Sequence[QueueRecipient],
+        *,
+        bounce: Bounce | None = None,
+        keep_lease: bool = False,
     ) -> None:
         stage_bounce = None if bounce is None else await self._prepare_bounce(bounce)
 
