@@ -17,7 +17,7 @@ from pillarbox.imap.response import Completion, bad, no
 from pillarbox.imap.session import Session
 from pillarbox.sasl.api import Credentials
 from pillarbox.store import api
-from pillarbox.wire.engine import Link, TlsInfo, Want
+from pillarbox.wire.engine import BACKLOG_LIMIT, Link, TlsInfo, Want
 from pillarbox.wire.outbox import Outbox
 
 load("pillarbox.imap.commands")
@@ -45,6 +45,7 @@ class ImapEngine:
         "_refusal",
         "_running",
         "_stopping",
+        "_waiting",
         "link",
         "out",
         "policy",
@@ -72,6 +73,7 @@ class ImapEngine:
         self._running = False
         self._stopping = ""
         self._bad = 0
+        self._waiting = False  # for the rest of a command
 
     @property
     def timeout(self) -> float:
@@ -83,8 +85,8 @@ class ImapEngine:
 
     @property
     def backlog(self) -> int:
-        """Octets received and not yet processed."""
-        return len(self._framer)
+        """Octets received and not yet processed; of a command that is not complete, never so many that reading stops."""
+        return min(len(self._framer), BACKLOG_LIMIT) if self._waiting else len(self._framer)
 
     def connected(self) -> None:
         """Greet."""
@@ -96,6 +98,7 @@ class ImapEngine:
             self.want = Want.CLOSE  # plaintext between STARTTLS and the handshake: someone is in the middle
         elif self.want is Want.OCTETS:
             self._framer.feed(octets)
+            self._waiting = False
 
     async def process(self) -> None:
         """Run what is complete."""
@@ -105,6 +108,10 @@ class ImapEngine:
                 await self.out.drain()
         except Disconnect as reason:
             self._close(str(reason))
+        except ConnectionError:
+            raise
+        except Exception as error:
+            self._bug("engine", error)
         finally:
             self._running = False
         if self._stopping:
@@ -157,6 +164,7 @@ class ImapEngine:
             self._refusal = no("There is no room on the server's disk now", "UNAVAILABLE")
             return True
         if octets is None:
+            self._waiting = True
             return False
         if isinstance(octets, Literal):
             await self._literal(octets)
@@ -203,6 +211,7 @@ class ImapEngine:
     async def _dialogue_line(self, tag: str, entry: Entry, dialogue: Dialogue) -> bool:
         line = self._framer.take_line(self.policy.limits.before_login.command)
         if line is None:
+            self._waiting = True
             return False
         try:
             outcome = await dialogue.line(line, self.session, self.out)
@@ -224,9 +233,13 @@ class ImapEngine:
                 return next(refusal for kind, refusal in _REFUSALS if isinstance(error, kind))
             case Disconnect() | ConnectionError():
                 raise error
-        self.link.emit("internal_error", command=name, error=error)
-        self._stopping = "Internal error"
+        self._bug(name, error)
         return _BUG
+
+    def _bug(self, where: str, error: Exception) -> None:
+        """What nobody foresaw: it is noted, and the connection ends, because its state cannot be trusted."""
+        self.link.emit("internal_error", command=where, error=error)
+        self._stopping = "Internal error"
 
     async def _settle(self, tag: str, entry: Entry, outcome: Completion | Dialogue) -> None:
         """A command ended, or goes on with the client's next line."""
@@ -294,7 +307,7 @@ class ImapEngine:
         if literal.size > limits.literal or len(literal.prefix) + literal.size > limits.command:
             if not literal.synchronising:
                 raise Disconnect("The literal is too large")
-            raise BadSyntax("The literal is too large")
+            raise Refused("The literal is too large", "TOOBIG")
         self._framer.collect()
 
     # The end.

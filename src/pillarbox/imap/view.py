@@ -21,6 +21,8 @@ from pillarbox.wire.outbox import Outbox
 NO_RECENT = 2**32
 """Above every UID: no message is recent."""
 
+_FLAGS_MODSEQ = "* {0} FETCH (FLAGS ({2}) MODSEQ ({3}))\r\n"
+
 
 class Selected:
     """A session's view of its selected mailbox. `session`: the id that marks its own changes in the feed."""
@@ -239,15 +241,28 @@ class Selected:
         out.write("".join(lines).encode())
 
     def _write_flags(self, out: Outbox, spans: list[range], texts: list[str], *, uid: bool, modseq: bool) -> None:
-        flags, modseqs = self.view.flags, self.view.modseqs
-        messages = self.messages(spans)
-        if modseq:
-            names = "UID {1} FLAGS ({2}) MODSEQ ({3})" if uid else "FLAGS ({2}) MODSEQ ({3})"
-            form = f"* {{0}} FETCH ({names})\r\n".format
-            lines = [form(n, u, texts[flags[i]], modseqs[i]) for n, u, i in messages]
-        elif uid:
-            lines = [f"* {n} FETCH (UID {u} FLAGS ({texts[flags[i]]}))\r\n" for n, u, i in messages]
-        else:
-            lines = [f"* {n} FETCH (FLAGS ({texts[flags[i]]}))\r\n" for n, _, i in messages]
-        if lines:
+        for numbers, uids, flags, modseqs in self._columns(spans):
+            words = map(texts.__getitem__, flags)
+            if modseq:
+                form = ("* {} FETCH (UID {} FLAGS ({}) MODSEQ ({}))\r\n" if uid else _FLAGS_MODSEQ).format
+                lines = list(map(form, numbers, uids, words, modseqs))
+            elif uid:
+                lines = [f"* {n} FETCH (UID {u} FLAGS ({w}))\r\n" for n, u, w in zip(numbers, uids, words, strict=True)]
+            else:
+                lines = [f"* {n} FETCH (FLAGS ({w}))\r\n" for n, w in zip(numbers, words, strict=True)]
             out.write("".join(lines).encode())
+
+    def _columns(
+        self, spans: list[range]
+    ) -> Iterable[tuple[Sequence[int], Sequence[int], Sequence[int], Sequence[int]]]:
+        """Sequence numbers, UIDs, flags and modseqs of the messages at these positions, in pieces. Expunged ones are left
+        out. Slices of arrays: this is the fast path for whole mailboxes."""
+        view = self.view
+        if self.in_step:
+            for span in spans:
+                a, b = span.start, span.stop
+                yield range(a + 1, b + 1), view.uids[a:b], view.flags[a:b], view.modseqs[a:b]
+        elif alive := list(self.messages(spans)):
+            indices = [i for _, _, i in alive]
+            flags, modseqs = [view.flags[i] for i in indices], [view.modseqs[i] for i in indices]
+            yield [n for n, _, _ in alive], [u for _, u, _ in alive], flags, modseqs

@@ -112,10 +112,10 @@ class Append:
         """UIDVALIDITY and the messages' UIDs."""
         mail, account = session.mail, session.account
         known: dict[int, int] = {}  # position in `new` -> UID of the copy that is there already
-        mailbox = next((info for info in await mail.mailboxes(account) if info.name == self.name), None)
-        if mailbox is not None and mailbox.special_use == "\\Sent":
+        target = (await mail.open(account, self.name)).mailbox
+        if any(info.id == target and info.special_use == "\\Sent" for info in await mail.mailboxes(account)):
             for position, message in enumerate(new):
-                copy = await filed_copy(mail, account, mailbox.id, message.spool)
+                copy = await filed_copy(mail, account, target, message.spool)
                 if copy is not None and copy[1]:
                     known[position] = copy[0]
                 elif copy is not None:

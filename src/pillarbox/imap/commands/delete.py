@@ -23,10 +23,11 @@ class Delete:
 
     async def run(self, session: Session, out: Outbox) -> Completion:
         selected = session.selected
-        if selected is None or selected.view.name != self.name:
+        view = await session.mail.open(session.account, self.name)
+        if selected is None or selected.view.mailbox != view.mailbox:
             await session.mail.delete(session.account, self.name)
             return ok("DELETE completed")
-        session.deleting = selected.view.mailbox
+        session.deleting = view.mailbox
         try:
             await session.mail.delete(session.account, self.name)
         finally:

@@ -11,7 +11,7 @@ from pillarbox.imap.grammar import Cursor
 from pillarbox.imap.registry import State, command
 from pillarbox.imap.response import Completion, mailbox, ok
 from pillarbox.imap.session import Session
-from pillarbox.imap.view import Selected
+from pillarbox.imap.view import NO_RECENT, Selected
 from pillarbox.store.flags import SEEN, SYSTEM
 from pillarbox.store.view import MailboxView
 from pillarbox.wire.outbox import Outbox
@@ -45,11 +45,13 @@ class Select:
         view = await session.mail.open(session.account, self.name)
         if self.condstore:
             session.enable_condstore()
+        recent_from = NO_RECENT
+        if not session.rev2 and not self.READ_ONLY:
+            recent_from = await session.mail.claim_recent(session.account, view.mailbox)
         selected = Selected(view, session.link.id, read_only=self.READ_ONLY)
+        selected.recent_from = recent_from
         selected.condstore = "CONDSTORE" in session.enabled
         selected.with_recent = not session.rev2
-        if selected.with_recent and not self.READ_ONLY:
-            selected.recent_from = await session.mail.claim_recent(session.account, view.mailbox)
         session.selected = selected
         self._describe(session, selected, out)
         return ok("Mailbox is open", "READ-ONLY" if self.READ_ONLY else "READ-WRITE")
