@@ -1,0 +1,45 @@
+"""What the registries promise."""
+
+import re
+
+from pillarbox.smtp.engine import COMMANDS, EXTENSIONS
+from pillarbox.smtp.registry import MAIL_PARAMETERS
+
+
+def test_every_verb_is_documented() -> None:
+    assert {entry.verb for entry in COMMANDS.values()} == {
+        "HELO",
+        "EHLO",
+        "MAIL",
+        "RCPT",
+        "DATA",
+        "BDAT",
+        "RSET",
+        "NOOP",
+        "QUIT",
+        "VRFY",
+        "EXPN",
+        "HELP",
+        "STARTTLS",
+        "AUTH",
+    }
+    for entry in COMMANDS.values():
+        assert re.match(r"RFC \d+", entry.rfc)
+        assert entry.summary
+
+
+def test_every_extension_is_documented() -> None:
+    assert set(EXTENSIONS) == {
+        "PIPELINING",
+        "SIZE",
+        "8BITMIME",
+        "SMTPUTF8",
+        "ENHANCEDSTATUSCODES",
+        "CHUNKING",
+        "STARTTLS",
+        "AUTH",
+    }
+    for entry in EXTENSIONS.values():
+        assert re.fullmatch(r"RFC \d+", entry.rfc)
+        assert entry.summary
+    assert set(MAIL_PARAMETERS) == {"SIZE", "BODY", "SMTPUTF8", "AUTH"}
