@@ -84,9 +84,9 @@ async def test_lone_line_ends_are_normalised_on_submission() -> None:
 
 async def test_size_is_watched_while_it_streams() -> None:
     policy = replace(MX, max_message=1000)
-    run = await same_in_every_cut(
-        DATA + b"x" * 990 + b"\r\n.\r\n" + START[21:] + b"DATA\r\n" + b"y" * 5000 + b"\r\n.\r\nNOOP\r\n", policy
-    )
+    fits, too_large = b"x" * 990 + b"\r\n.\r\n", b"y" * 5000 + b"\r\n.\r\n"
+    again = DATA.removeprefix(b"EHLO client.example\r\n")
+    run = await same_in_every_cut(DATA + fits + again + too_large + b"NOOP\r\n", policy)
     assert run.codes[3:] == ["354", "250", "250", "250", "354", "552", "250"]
     assert run.replies[-2].startswith("552 5.3.4")
     assert len(run.service.accepted) == 1
