@@ -92,16 +92,14 @@ class Maildrop:
         """
         if self._unique_ids is None:
             view = self._view
-            records = await self._store.mail.records(view.account, view.mailbox, self._uids[: self.count])
-            seen: set[str] = set()
-            ids: list[str | None] = []
-            for record in records:
-                unique_id = None if record is None else record.email_id
-                if record is not None and unique_id in seen:
-                    unique_id = f"{unique_id}.{view.uidvalidity}.{record.uid}"
-                if unique_id is not None:
+            uids = self._uids[: self.count]
+            ids = await self._store.mail.email_ids(view.account, view.mailbox, uids)
+            if len(set(ids)) < len(ids):
+                seen: set[str | None] = {None}
+                for i, (uid, unique_id) in enumerate(zip(uids, ids, strict=True)):
+                    if unique_id is not None and unique_id in seen:
+                        ids[i] = f"{unique_id}.{view.uidvalidity}.{uid}"
                     seen.add(unique_id)
-                ids.append(unique_id)
             self._unique_ids = ids
         return self._unique_ids
 
