@@ -5,6 +5,7 @@ Security: strangers feed this. Parsing is linear and raises only `BadAddress`.
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Self
 
 import idna
@@ -71,6 +72,7 @@ class Address:
         return f'"{quoted}"@{self.domain}'
 
 
+@lru_cache(maxsize=4096)  # the same few thousand domains come again and again
 def normalise_domain(domain: str) -> str:
     """A domain in the form it is compared and looked up in: A-labels, lower case; literals as they are.
 

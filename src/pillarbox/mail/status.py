@@ -24,6 +24,8 @@ class Reply:
     def encode(self) -> bytes:
         """The reply as it goes over the wire, CRLF included; several lines where the text has several."""
         prefix = f"{self.enhanced} " if self.enhanced else ""
+        if "\n" not in self.text:
+            return f"{self.code} {prefix}{self.text}\r\n".encode("utf-8", "replace")
         lines = self.text.split("\n")
         last = len(lines) - 1
         return "".join(

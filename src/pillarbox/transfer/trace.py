@@ -64,8 +64,13 @@ def return_path(reverse_path: Address | None) -> bytes:
 
 def _from(client: Client) -> str:
     helo = client.helo if _PLAIN_HOST.fullmatch(client.helo) else "unknown"
+    return f"from {helo}{_tcp_info(client.link.peer)}"
+
+
+@lru_cache(maxsize=1024)
+def _tcp_info(peer: str) -> str:
+    """The peer's address as a literal (RFC 5321 §4.1.3), nothing when it is no IP address."""
     try:
-        version = ip_address(client.link.peer).version
+        return f" ([{'IPv6:' if ip_address(peer).version == 6 else ''}{peer}])"
     except ValueError:
-        return f"from {helo}"
-    return f"from {helo} ([{'IPv6:' if version == 6 else ''}{client.link.peer}])"
+        return ""
