@@ -1,1 +1,1 @@
-"""POP3's commands, one file each; importing the module registers it."""
+"""One file per POP3 command."""

@@ -1,0 +1,96 @@
+"""BINARY[...], BINARY.PEEK[...] and BINARY.SIZE[...]: parts with their transfer encoding undone (RFC 9051 §6.4.5, RFC 3516)."""
+
+from dataclasses import dataclass
+
+from pillarbox.imap.errors import Refused
+from pillarbox.imap.fetch.item import ITEM, Item, Message, Need
+from pillarbox.imap.fetch.section import find_part, read_partial, read_path
+from pillarbox.imap.grammar import Cursor
+from pillarbox.imap.registry import capability
+from pillarbox.mail.text import decode_transfer
+
+capability("BINARY")
+
+
+def decoded(message: Message, path: tuple[int, ...]) -> bytes | None:
+    """A part's decoded body, None when there is no such part. Raises Refused for an encoding that is not known."""
+    if not path:
+        return message.octets
+    part = find_part(message.tree, path)
+    if part is None:
+        return None
+    body = message.octets[part.body : part.end]
+    octets = body if part.is_multipart or part.is_message else decode_transfer(body, part.encoding)
+    if octets is None:
+        raise Refused("The part has a transfer encoding that is not known here: fetch it with BODY", "UNKNOWN-CTE")
+    return octets
+
+
+@dataclass(frozen=True, slots=True)
+class BinaryItem:
+    """BINARY[path]<partial>."""
+
+    path: tuple[int, ...]
+    partial: tuple[int, int] | None
+    label: bytes
+    marks_seen: bool
+    needs = Need.OCTETS
+
+    def value(self, message: Message) -> bytes:
+        """The decoded part: a literal8 when it holds a NUL, else a literal (RFC 3516 §4.2)."""
+        octets = decoded(message, self.path)
+        if octets is None:
+            return self.label + b" NIL"
+        if self.partial is not None:
+            octets = octets[self.partial[0] : self.partial[0] + self.partial[1]]
+        form = b"%b ~{%d}\r\n%b" if b"\0" in octets else b"%b {%d}\r\n%b"
+        return form % (self.label, len(octets), octets)
+
+
+@dataclass(frozen=True, slots=True)
+class BinarySizeItem:
+    """BINARY.SIZE[path]: exact, as the part is decoded for it."""
+
+    path: tuple[int, ...]
+    label: bytes
+    marks_seen = False
+    needs = Need.OCTETS
+
+    def value(self, message: Message) -> bytes:
+        """The number of octets, 0 when there is no such part."""
+        octets = decoded(message, self.path)
+        return b"%b %d" % (self.label, 0 if octets is None else len(octets))
+
+
+def _path(cursor: Cursor) -> tuple[tuple[int, ...], bytes]:
+    cursor.expect(b"[", "a section in brackets")
+    path = read_path(cursor)
+    cursor.expect(b"]", "the end of the section")
+    return path, b"[%b]" % b".".join(b"%d" % number for number in path)
+
+
+def _binary(cursor: Cursor, *, marks_seen: bool) -> Item:
+    path, label = _path(cursor)
+    partial = read_partial(cursor)
+    if partial is not None:
+        label += b"<%d>" % partial[0]
+    return BinaryItem(path, partial, b"BINARY" + label, marks_seen)
+
+
+@ITEM("BINARY")
+def binary(cursor: Cursor) -> Item:
+    """BINARY[section-binary]<partial>."""
+    return _binary(cursor, marks_seen=True)
+
+
+@ITEM("BINARY.PEEK")
+def binary_peek(cursor: Cursor) -> Item:
+    """BINARY.PEEK[section-binary]<partial>."""
+    return _binary(cursor, marks_seen=False)
+
+
+@ITEM("BINARY.SIZE")
+def binary_size(cursor: Cursor) -> Item:
+    """BINARY.SIZE[section-binary]."""
+    path, label = _path(cursor)
+    return BinarySizeItem(path, b"BINARY.SIZE" + label)

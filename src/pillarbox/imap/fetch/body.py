@@ -1,0 +1,153 @@
+"""BODY[...], BODY.PEEK[...], and their forefathers RFC822, RFC822.HEADER, RFC822.TEXT (RFC 9051 §6.4.5, RFC 3501 §6.4.5)."""
+
+from dataclasses import dataclass
+
+from pillarbox.imap.fetch.item import ITEM, Item, Message, Need
+from pillarbox.imap.fetch.recorded import BODY
+from pillarbox.imap.fetch.section import Section, read_partial
+from pillarbox.imap.grammar import Cursor
+from pillarbox.mail.header import select
+from pillarbox.mail.summary import CACHED_FIELDS
+
+
+def literal(octets: bytes) -> bytes:
+    """Octets of a message as a literal. A NUL, which no literal may hold (RFC 9051 §4.3), is sent as 0x80; clients hang
+    on it, and the length must stay."""
+    if b"\0" in octets:
+        octets = octets.replace(b"\0", b"\x80")
+    return b"{%d}\r\n%b" % (len(octets), octets)
+
+
+@dataclass(frozen=True, slots=True)
+class SectionItem:
+    """One section, or a part of it: `partial` is offset and length. `label` is what the response begins with."""
+
+    label: bytes
+    section: Section
+    partial: tuple[int, int] | None
+    marks_seen: bool
+    needs: Need
+
+    def value(self, message: Message) -> bytes:
+        """The section as a literal, NIL when there is no such part."""
+        located = self.section.locate(message.tree)
+        if located is None:
+            return self.label + b" NIL"
+        octets = message.octets
+        if self.section.names:
+            octets = self.section.chosen(octets[located[0] : located[1]])
+            located = 0, len(octets)
+        start, stop = self.cut(*located)
+        return self.label + b" " + literal(octets[start:stop])
+
+    def cut(self, start: int, stop: int) -> tuple[int, int]:
+        """What the partial leaves of a range."""
+        if self.partial is None:
+            return start, stop
+        start = min(start + self.partial[0], stop)
+        return start, min(start + self.partial[1], stop)
+
+
+class RangeItem(SectionItem):
+    """A section that is a range of the message's octets and needs no look into its parts: [], [HEADER], [TEXT]."""
+
+    __slots__ = ()
+
+    def value(self, message: Message) -> bytes:
+        """The section as a literal."""
+        start, stop = self.extent(message)
+        return self.label + b" " + literal(message.octets[start:stop])
+
+    def extent(self, message: Message) -> tuple[int, int]:
+        """Where it is in the message's octets."""
+        text = self.section.text
+        start = message.record.summary.header_size if text == "TEXT" else 0
+        stop = message.record.summary.header_size if text == "HEADER" else message.size
+        return self.cut(start, stop)
+
+
+class FieldsItem(SectionItem):
+    """HEADER.FIELDS and HEADER.FIELDS.NOT of the message itself, from its header alone."""
+
+    __slots__ = ()
+
+    def value(self, message: Message) -> bytes:
+        """The fields as a literal."""
+        octets = self.section.chosen(message.octets[: message.record.summary.header_size])
+        start, stop = self.cut(0, len(octets))
+        return self.label + b" " + literal(octets[start:stop])
+
+
+class CachedFieldsItem(SectionItem):
+    """HEADER.FIELDS of fields that are kept apart: the message is not read."""
+
+    __slots__ = ()
+
+    def value(self, message: Message) -> bytes:
+        """The fields as a literal."""
+        octets = select(message.record.summary.fields, self.section.names) + b"\r\n"
+        if self.partial is not None:
+            start, stop = self.cut(0, len(octets))
+            octets = octets[start:stop]
+        return self.label + b" " + literal(octets)
+
+
+def section_item(
+    section: Section, *, label: bytes | None = None, partial: tuple[int, int] | None = None, marks_seen: bool
+) -> SectionItem:
+    """The item for a section, of the kind that needs least."""
+    if label is None:
+        label = b"BODY[%b]" % section.label
+        if partial is not None:
+            label += b"<%d>" % partial[0]
+    kind: type[SectionItem] = RangeItem
+    needs = Need.OCTETS | Need.RECORD
+    if section.path:
+        kind, needs = SectionItem, Need.OCTETS
+    elif section.text == "HEADER":
+        needs = Need.HEADER | Need.RECORD
+    elif section.text == "HEADER.FIELDS" and section.names <= CACHED_FIELDS:
+        kind, needs = CachedFieldsItem, Need.RECORD
+    elif section.names:
+        kind, needs = FieldsItem, Need.HEADER | Need.RECORD
+    elif not section.text:
+        needs = Need.OCTETS
+    return kind(label, section, partial, marks_seen, needs)
+
+
+@ITEM("BODY")
+def body(cursor: Cursor) -> Item:
+    """BODY, or BODY[section]<partial>."""
+    if cursor.peek() != b"[":
+        return BODY
+    section = Section.parse(cursor)
+    return section_item(section, partial=read_partial(cursor), marks_seen=True)
+
+
+@ITEM("BODY.PEEK")
+def body_peek(cursor: Cursor) -> Item:
+    """BODY.PEEK[section]<partial>."""
+    section = Section.parse(cursor)
+    return section_item(section, partial=read_partial(cursor), marks_seen=False)
+
+
+def _section(text: str) -> Section:
+    return Section((), text, frozenset(), text.encode())
+
+
+@ITEM("RFC822")
+def rfc822(_cursor: Cursor) -> Item:
+    """RFC822: BODY[] by its old name."""
+    return section_item(_section(""), label=b"RFC822", marks_seen=True)
+
+
+@ITEM("RFC822.HEADER")
+def rfc822_header(_cursor: Cursor) -> Item:
+    """RFC822.HEADER: BODY.PEEK[HEADER] by its old name."""
+    return section_item(_section("HEADER"), label=b"RFC822.HEADER", marks_seen=False)
+
+
+@ITEM("RFC822.TEXT")
+def rfc822_text(_cursor: Cursor) -> Item:
+    """RFC822.TEXT: BODY[TEXT] by its old name."""
+    return section_item(_section("TEXT"), label=b"RFC822.TEXT", marks_seen=True)

@@ -1,0 +1,99 @@
+"""What a FETCH item is, and the tables that items and modifiers put themselves into (RFC 9051 §6.4.5, RFC 4466 §2.4)."""
+
+from collections.abc import Callable
+from enum import Flag, auto
+from typing import TYPE_CHECKING, Protocol
+
+from pillarbox.imap.grammar import Cursor
+from pillarbox.imap.registry import Registry
+from pillarbox.imap.view import Selected
+from pillarbox.mail.mime import Part, parse
+from pillarbox.store.api import MessageRecord
+
+if TYPE_CHECKING:
+    from pillarbox.imap.session import Session
+    from pillarbox.wire.outbox import Outbox
+
+
+class Need(Flag):
+    """What an item needs to know of a message, beyond what the mailbox's view holds."""
+
+    NOTHING = 0
+    RECORD = auto()
+    HEADER = auto()  # the octets of the header: RECORD too
+    OCTETS = auto()
+
+
+class Message:
+    """One message on its way into a FETCH response. `at` is its index in the view's arrays; `record` and `octets` are
+    there when an item needs them (`octets` may be only the header)."""
+
+    __slots__ = ("_tree", "at", "number", "octets", "record", "selected", "uid")
+
+    def __init__(self, selected: Selected) -> None:
+        self.selected = selected
+        self.number = self.uid = self.at = 0
+        self.record: MessageRecord
+        self.octets = b""
+        self._tree: Part | None = None
+
+    def turn_to(self, number: int, uid: int, at: int) -> None:
+        """Become the next message."""
+        self.number, self.uid, self.at = number, uid, at
+        self._tree = None
+
+    @property
+    def tree(self) -> Part:
+        """The tree of its parts, worked out once for all items. Needs OCTETS."""
+        if self._tree is None:
+            self._tree = parse(self.octets)
+        return self._tree
+
+    @property
+    def size(self) -> int:
+        """RFC822.SIZE."""
+        return self.selected.view.sizes[self.at]
+
+
+class Item(Protocol):
+    """One item of a FETCH command. `marks_seen`: fetching it sets \\Seen."""
+
+    @property
+    def needs(self) -> Need: ...
+    @property
+    def marks_seen(self) -> bool: ...
+
+    def value(self, message: Message) -> bytes:
+        """Name and value as they are sent. Raises Refused."""
+
+
+class Plain:
+    """An item without arguments that is answered from the view."""
+
+    __slots__ = ()
+    needs = Need.NOTHING
+    marks_seen = False
+
+
+class Recorded(Plain):
+    """An item without arguments that is answered from the message's record."""
+
+    __slots__ = ()
+    needs = Need.RECORD
+
+
+class Modifier(Protocol):
+    """A modifier of FETCH: `(CHANGEDSINCE 12)`. `items` are fetched too."""
+
+    @property
+    def items(self) -> tuple[Item, ...]: ...
+
+    def narrow(self, session: "Session", spans: list[range], out: "Outbox") -> list[range]:
+        """The positions that are left; untagged responses that come before the messages go to `out`."""
+
+
+ITEM: Registry[Callable[[Cursor], Item]] = Registry("FETCH item")
+"""Readers of items by upper-case name; the cursor stands behind the name."""
+
+MODIFIER: Registry[Callable[[Cursor], Modifier]] = Registry("FETCH modifier")
+"""Readers of modifiers by upper-case name; the cursor stands behind the name."""
