@@ -115,12 +115,17 @@ class Connections:
             member.shut_down()
         if await self._wait_empty(patience):
             return 0
+        left = self.cut_off()
+        await self._wait_empty(1.0)
+        self.wheel.stop()
+        return left
+
+    def cut_off(self) -> int:
+        """Close every connection at once, and stop its command; returns how many there were."""
         left = list(self._members)
         for member in left:
             member.abort()
             member.cancel()
-        await self._wait_empty(1.0)
-        self.wheel.stop()
         return len(left)
 
     async def _wait_empty(self, patience: float) -> bool:

@@ -48,7 +48,8 @@ class ControlServer:
         self.path = path
         self._handler, self._refusal, self._bug = handler, refusal, bug
         self._server: asyncio.Server | None = None
-        self._running: set[asyncio.Task[None]] = set()
+        self._callers: set[asyncio.Task[None]] = set()
+        self._verbs: set[asyncio.Future[Any]] = set()
 
     async def start(self) -> None:
         """Listen. A socket that was left behind is replaced: the lock of the data directory says that we are alone."""
@@ -68,16 +69,17 @@ class ControlServer:
         if self._server is not None:
             self._server.close()
             self._server = None
-        for task in list(self._running):
+        await asyncio.gather(*self._verbs, return_exceptions=True)
+        for task in list(self._callers):
             task.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
+        await asyncio.gather(*self._callers, return_exceptions=True)
         self.path.unlink(missing_ok=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         if task is not None:
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
+            self._callers.add(task)
+            task.add_done_callback(self._callers.discard)
         try:
             while line := await reader.readline():
                 answer = await self._answer(line)
@@ -96,8 +98,11 @@ class ControlServer:
             verb, arguments = str(request["verb"]), dict(request.get("arguments", {}))
         except (ValueError, KeyError, TypeError):
             return {"error": "This is not a request.", "advice": "", "later": False}
+        running = asyncio.ensure_future(self._handler(verb, arguments))
+        self._verbs.add(running)
+        running.add_done_callback(self._verbs.discard)
         try:
-            return {"result": await asyncio.shield(self._handler(verb, arguments))}
+            return {"result": await asyncio.shield(running)}  # a caller that leaves does not tear it apart
         except self._refusal as refusal:
             return {
                 "error": getattr(refusal, "text", str(refusal)),

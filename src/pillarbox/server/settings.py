@@ -121,10 +121,13 @@ class Relay(Struct, frozen=True, forbid_unknown_fields=True):
     """Mail on its way to other servers."""
 
     smarthost: Annotated[Smarthost, Meta(description="A server that all outgoing mail is handed to.")] = Smarthost()
-    schedule: Annotated[
-        list[Seconds],
-        Meta(description="Seconds to wait after each failed attempt; the last one repeats.", min_length=1),
-    ] = field(default_factory=lambda: [60.0, 300.0, 900.0, 1800.0, 3600.0, 7200.0, 14400.0])
+    first_wait: Annotated[
+        Seconds, Meta(description="Seconds after the first failed attempt; each further wait is twice as long.")
+    ] = 300.0
+    longest_wait: Annotated[Seconds, Meta(description="Seconds that no wait exceeds.")] = 4 * 3600.0
+    warn_after: Annotated[
+        Seconds, Meta(description="Seconds after which the sender is told that the message is still waiting.")
+    ] = 4 * 3600.0
     give_up_after: Annotated[
         Seconds, Meta(description="Seconds after which a message goes back to its sender (RFC 5321: 4 to 5 days).")
     ] = 5 * 86400.0
@@ -234,6 +237,4 @@ def _as_toml(value: Any) -> str:
         return "(none)"
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    if isinstance(value, list) and all(isinstance(v, float) and v.is_integer() for v in value):
-        value = [int(v) for v in value]
     return msgspec.json.encode(value).decode()

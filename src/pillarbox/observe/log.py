@@ -1,0 +1,130 @@
+"""The log: readable lines on a terminal, JSON elsewhere; each line of a connection has the connection's id.
+
+Security: strangers choose parts of what is logged. No value can begin a line of its own or steer a terminal, and what
+is called a password, token or secret is never written, whatever an engine says about it.
+"""
+
+import logging
+import sys
+from collections.abc import Mapping, MutableMapping
+from typing import Any, TextIO
+
+import structlog
+
+from pillarbox.sasl.secret import Secret
+from pillarbox.wire.engine import Link
+
+LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+EVENT_LEVELS = {
+    "command": logging.DEBUG,
+    "connected": logging.DEBUG,
+    "disconnected": logging.DEBUG,
+    "tls": logging.DEBUG,
+    "tls_failed": logging.INFO,
+    "login_failed": logging.WARNING,
+    "refused": logging.WARNING,
+    "write_stalled": logging.INFO,
+    "starttls_injection": logging.WARNING,
+    "certificates_not_reloaded": logging.ERROR,
+    "control_bug": logging.ERROR,
+    "bug": logging.ERROR,
+}
+"""How important an event is; those that are not named here are INFO."""
+
+_SECRET_WORDS = ("password", "secret", "token", "credential", "initial_response")
+_LONGEST_VALUE = 1000
+"""Characters of one text; a stranger's line must not fill the disk."""
+
+
+def _harmless(_logger: Any, _method: str, facts: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """No secrets, no control characters, nothing endless."""
+    for key, value in facts.items():
+        if key in ("exc_info", "exception"):
+            continue
+        if isinstance(value, Secret) or any(word in key.lower() for word in _SECRET_WORDS):
+            facts[key] = "***"
+        elif isinstance(value, bytes):
+            facts[key] = _one_line(value.decode("ascii", "backslashreplace"))
+        elif isinstance(value, str):
+            facts[key] = _one_line(value)
+    return facts
+
+
+def _one_line(text: str) -> str:
+    if len(text) > _LONGEST_VALUE:
+        text = text[:_LONGEST_VALUE] + "…"
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+class _ToStructlog(logging.Handler):
+    """Lines of libraries that use the standard library's logging (asyncio's warnings, mostly)."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        structlog.get_logger().log(
+            record.levelno, "library", logger=record.name, text=record.getMessage(), exc_info=record.exc_info or None
+        )
+
+
+def configure(*, level: str = "info", style: str = "auto", stream: TextIO | None = None) -> None:
+    """Set the log up for this process. `style` is auto, text or json; it goes to standard error unless `stream` is given."""
+    stream = stream or sys.stderr
+    text = style == "text" or (style == "auto" and stream.isatty())
+    processors: list[Any] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper("%H:%M:%S" if text else "iso", utc=not text),
+        _harmless,
+    ]
+    if text:
+        processors.append(
+            structlog.dev.ConsoleRenderer(
+                colors=stream.isatty(),
+                exception_formatter=structlog.dev.plain_traceback,  # a rich one shows variables, and so secrets
+                pad_event_to=24,
+            )
+        )
+    else:
+        processors += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=repr)]
+    structlog.configure(
+        processors=processors,
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
+        logger_factory=structlog.PrintLoggerFactory(stream),
+        cache_logger_on_first_use=False,
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [_ToStructlog()]
+    root.setLevel(max(LEVELS[level], logging.WARNING))
+
+
+class Log:
+    """Writes events: `tell` for the server itself, `emit` for one connection."""
+
+    def __init__(self, *, level: str = "info") -> None:
+        self._least = LEVELS[level]
+        self._logger = structlog.get_logger()
+
+    def tell(self, event: str, /, **facts: Any) -> None:
+        """Something happened to the server."""
+        self._write(event, facts)
+
+    def emit(self, link: Link, event: str, facts: Mapping[str, Any]) -> None:
+        """Something happened on a connection."""
+        if EVENT_LEVELS.get(event, logging.INFO) < self._least:
+            return
+        self._write(event, {"connection": link.id, "peer": link.peer, **facts})
+
+    def _write(self, event: str, facts: dict[str, Any]) -> None:
+        level = EVENT_LEVELS.get(event, logging.INFO)
+        if level < self._least:
+            return
+        error = facts.get("error")
+        if isinstance(error, BaseException):
+            facts = {**facts, "error": f"{type(error).__name__}: {error}"}
+            if level >= logging.ERROR:
+                facts["exc_info"] = error
+        if "event" in facts:
+            facts = {**facts, "event_": facts["event"]}
+            del facts["event"]
+        self._logger.log(level, event, **facts)

@@ -1,0 +1,252 @@
+"""The server put together: the only place that names a home of the store and knows every room.
+
+Order of the start: ports, store, certificates, then connections; a port that answers is a port that works.
+"""
+
+import asyncio
+import os
+import secrets
+import socket
+import ssl
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from pillarbox.access.service import Access
+from pillarbox.net.admission import AdmissionLimits
+from pillarbox.net.connections import Connections
+from pillarbox.net.listener import Listener, bind
+from pillarbox.net.observer import Observer, Silent
+from pillarbox.net.tls import CertificateFiles
+from pillarbox.server.administration import Administration, Refusal
+from pillarbox.server.authority import local_certificate
+from pillarbox.server.certificates import CertificateError, CertificateWatch, read_names
+from pillarbox.server.control import NAME as CONTROL_SOCKET
+from pillarbox.server.control import ControlServer
+from pillarbox.server.services import Parts, make_services
+from pillarbox.server.settings import Config
+from pillarbox.store.api import Store, StoreError
+from pillarbox.store.embedded import EmbeddedStore
+
+Tell = Callable[..., None]
+"""Says what happened to the server itself: an event name and facts."""
+
+
+def _tell_nobody(_event: str, /, **_facts: Any) -> None:
+    """Nobody listens."""
+
+
+class StartError(Exception):
+    """The server cannot start; the text says why and what to do."""
+
+
+class Server:
+    """One server. `bind` may be called before privileges are dropped; `start` does it otherwise.
+
+    `store` replaces the embedded one. `sockets` are listening sockets by listener name, from systemd.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        store: Store | None = None,
+        observer: Observer | None = None,
+        tell: Tell = _tell_nobody,
+        sockets: dict[str, list[socket.socket]] | None = None,
+    ) -> None:
+        self.config = config
+        self.host_name = config.host_name or socket.getfqdn()
+        self.directory = Path(config.data)
+        self._store = store
+        self._observer: Observer = observer or Silent()
+        self._tell = tell
+        self._sockets = dict(sockets or {})
+        self._listeners: dict[str, Listener] = {}
+        self._connections: Connections | None = None
+        self._control: ControlServer | None = None
+        self._access: Access | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def addresses(self) -> dict[str, tuple[str, int]]:
+        """Where each listener is: (host, port) of its first socket."""
+        return {name: sockets[0].getsockname()[:2] for name, sockets in self._sockets.items() if sockets}
+
+    @property
+    def store(self) -> Store:
+        """The store, after the start."""
+        if self._store is None:
+            raise RuntimeError("the server has not been started")
+        return self._store
+
+    @property
+    def certificate_authority(self) -> Path | None:
+        """The file that clients have to trust; None when the certificate was configured."""
+        return None if self.config.tls.certificate else self.directory / "ca.pem"
+
+    def bind(self) -> None:
+        """Open the ports. Raises BindError, and then none is open."""
+        try:
+            for name, listener in self.config.listeners.named().items():
+                if listener.enabled and name not in self._sockets:
+                    self._sockets[name] = bind(listener.host, listener.port)
+        except Exception:
+            self._close_sockets()
+            raise
+
+    async def start(self) -> None:
+        """Serve. Raises BindError, StartError; then nothing is left open."""
+        self.bind()
+        try:
+            await self._start()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def _start(self) -> None:
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self._store is None:
+            try:
+                self._store = await EmbeddedStore.open(self.directory)
+            except StoreError as error:
+                raise StartError(str(error)) from error
+        for domain in self.config.domains:
+            if not await self._store.directory.is_local(domain):
+                await self._store.directory.add_domain(domain)
+        self._access = access = Access(self._store.directory, secret=_kept_secret(self.directory / "access.key"))
+        limits = self.config.limits
+        self._connections = connections = Connections(
+            observer=self._observer,
+            admission=AdmissionLimits(
+                limits.connections,
+                limits.connections_per_address,
+                limits.before_login,
+                limits.before_login_per_address,
+            ),
+        )
+        services = make_services(Parts(self.config, self.host_name, self._store, access))
+        for name in self._sockets.keys() - services.keys():
+            for unused in self._sockets.pop(name):
+                unused.close()
+        self._listeners = {
+            name: Listener(service, self._sockets[name], connections) for name, service in services.items()
+        }
+        try:
+            self._load_certificates()
+        except (OSError, ssl.SSLError, CertificateError) as error:
+            raise StartError(f"the certificate cannot be used: {error}") from error
+        await self._start_control()
+        watch = CertificateWatch(self.reload_certificates, self._renew, self._certificate_paths)
+        self._tasks.append(asyncio.create_task(watch.run(), name="certificates"))
+        for listener in self._listeners.values():
+            await listener.start()
+        self._tell("started", **{name: f"{host}:{port}" for name, (host, port) in self.addresses.items()})
+
+    async def stop(self) -> None:
+        """Let running commands end, say goodbye, close everything. Fine at any time, also after a failed start."""
+        for listener in self._listeners.values():
+            listener.stop()
+        if self._connections is not None:
+            cut_off = await self._connections.shut_down(self.config.limits.shutdown_patience)
+            self._tell("connections_closed", cut_off=cut_off)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._control is not None:
+            await self._control.stop()
+        if self._access is not None:
+            self._access.close()
+        if self._store is not None:
+            await self._store.close()
+        self._close_sockets()
+        self._listeners, self._connections, self._control = {}, None, None
+        self._tasks.clear()
+        self._tell("stopped")
+
+    def hurry(self) -> None:
+        """During `stop`: cut off what still runs."""
+        if self._connections is not None:
+            self._connections.cut_off()
+
+    async def reload_certificates(self) -> bool:
+        """Serve the certificates that lie on disk now to new connections; whether that worked."""
+        try:
+            self._load_certificates()
+        except (OSError, ssl.SSLError, CertificateError) as error:
+            self._tell("certificates_not_reloaded", reason=str(error))
+            return False
+        self._tell("certificates_loaded", files=[str(path) for path in self._certificate_paths()])
+        return True
+
+    # --- certificates -------------------------------------------------------------------------------------------------
+
+    def _load_certificates(self) -> None:
+        files = self._certificate_files()
+        for listener in self._listeners.values():
+            if listener.service.tls is not None:
+                listener.service.tls.load(files)
+
+    def _certificate_files(self) -> list[CertificateFiles]:
+        tls = self.config.tls
+        if tls.certificate:
+            first = CertificateFiles(Path(tls.certificate), Path(tls.key), read_names(Path(tls.certificate)))
+        else:
+            first = self._renew()
+        more = [
+            CertificateFiles(
+                Path(entry.certificate), Path(entry.key), tuple(entry.names) or read_names(Path(entry.certificate))
+            )
+            for entry in tls.more
+        ]
+        return [first, *more]
+
+    def _renew(self) -> CertificateFiles:
+        """The local authority's certificate, a new one when it gets old; the watch then sees the file change."""
+        tls = self.config.tls
+        if tls.certificate:
+            return CertificateFiles(Path(tls.certificate), Path(tls.key))
+        names = tuple(dict.fromkeys((self.host_name, *tls.local_names)))
+        return local_certificate(self.directory, names)
+
+    def _certificate_paths(self) -> Sequence[Path]:
+        tls = self.config.tls
+        first = (
+            [Path(tls.certificate), Path(tls.key)]
+            if tls.certificate
+            else [self.directory / "server.pem", self.directory / "server.key"]
+        )
+        return [*first, *(Path(p) for entry in tls.more for p in (entry.certificate, entry.key))]
+
+    # --- control ------------------------------------------------------------------------------------------------------
+
+    async def _start_control(self) -> None:
+        def bug(verb: str, error: Exception) -> None:
+            self._tell("control_bug", verb=verb, error=error)
+
+        administration = Administration(self.store)
+        self._control = ControlServer(self.directory / CONTROL_SOCKET, administration.perform, refusal=Refusal, bug=bug)
+        await self._control.start()
+
+    def _close_sockets(self) -> None:
+        for sockets in self._sockets.values():
+            for listening in sockets:
+                listening.close()
+        self._sockets.clear()
+
+
+def _kept_secret(path: Path) -> bytes:
+    """32 random octets that stay the same over restarts."""
+    try:
+        kept = path.read_bytes()
+        if len(kept) == 32:
+            return kept
+    except FileNotFoundError:
+        pass
+    fresh = secrets.token_bytes(32)
+    temporary = path.with_name(path.name + ".new")
+    temporary.unlink(missing_ok=True)
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(fresh)
+    temporary.replace(path)
+    return fresh

@@ -1,0 +1,153 @@
+"""A server's life as a process: limits, ports, privileges, signals, systemd.
+
+SIGHUP serves renewed certificates; SIGTERM and SIGINT let running commands end and stop; a second one stops at once.
+
+Security: ports are opened first, then root is given up for good; files that are made are for their owner alone.
+"""
+
+import asyncio
+import os
+import pwd
+import resource
+import signal
+import socket
+from collections.abc import Callable, MutableMapping
+from pathlib import Path
+from typing import Any
+
+from pillarbox.net.listener import inherited
+from pillarbox.observe.log import Log, configure
+from pillarbox.observe.observers import EventCounter, Observers
+from pillarbox.observe.transcript import TranscriptDirectory
+from pillarbox.server.assembly import Server, StartError
+from pillarbox.server.settings import Config
+
+RESERVED_FILES = 500
+"""Descriptors kept for segments, the index, spools and relaying; the rest may be connections."""
+
+Ready = Callable[[Server], None]
+
+
+def run(config: Config, *, transcript: Path | None = None, ready: Ready | None = None) -> None:
+    """Run a server until a signal ends it. `ready` is called once it serves. Raises BindError, StartError, before that."""
+    os.umask(0o077)
+    configure(level=config.log.level, style=config.log.format)
+    raise_file_limit()
+    log = Log(level=config.log.level)
+    transcripts = transcript or (Path(config.log.transcripts) if config.log.transcripts else None)
+    observer = Observers([log, EventCounter()], TranscriptDirectory(transcripts) if transcripts else None)
+    server = Server(config, observer=observer, tell=log.tell, sockets=inherited(os.environ))
+    server.bind()
+    drop_privileges(config.user, (server.directory, *((transcripts,) if transcripts else ())))
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        runner.run(_serve(server, log, ready))
+
+
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop's where there is one; None is asyncio's own."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+def raise_file_limit() -> int:
+    """As many open files as the system allows; returns how many connections that is room for."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard == resource.RLIM_INFINITY or hard > soft:
+        soft = 65536 if hard == resource.RLIM_INFINITY else hard
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        except (ValueError, OSError):  # a system with a lower limit of its own
+            soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return max(soft - RESERVED_FILES, soft // 2)
+
+
+def drop_privileges(user: str, directories: tuple[Path, ...]) -> None:
+    """Become `user` for good and hand its directories over; nothing happens without root or without a user.
+
+    Raises StartError."""
+    if os.geteuid() != 0 or not user:
+        return
+    try:
+        entry = pwd.getpwnam(user)
+    except KeyError:
+        raise StartError(f"there is no user {user!r} to run as; `useradd --system {user}` makes one") from None
+    for directory in directories:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if directory.stat().st_uid == 0:
+            os.chown(directory, entry.pw_uid, entry.pw_gid)
+    os.initgroups(user, entry.pw_gid)
+    os.setgid(entry.pw_gid)
+    os.setuid(entry.pw_uid)
+
+
+def notify(state: str, environment: MutableMapping[str, str] | None = None) -> None:
+    """Tell systemd (sd_notify(3)), if it started us."""
+    address = (os.environ if environment is None else environment).get("NOTIFY_SOCKET", "")
+    if not address.startswith(("/", "@")):
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as connection:
+        try:
+            connection.sendto(state.encode(), "\0" + address[1:] if address.startswith("@") else address)
+        except OSError:
+            pass  # systemd is not listening: nobody to tell
+
+
+async def _serve(server: Server, log: Log, ready: Ready | None) -> None:
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _loop, context: _on_loop_error(log, context))
+    stopping = asyncio.Event()
+    impatient = asyncio.Event()
+
+    def stop() -> None:
+        (impatient if stopping.is_set() else stopping).set()
+
+    async def reload() -> None:
+        notify("RELOADING=1")
+        await server.reload_certificates()
+        notify("READY=1")
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    reloads: set[asyncio.Task[None]] = set()
+
+    def on_hangup() -> None:
+        task = asyncio.ensure_future(reload())
+        reloads.add(task)
+        task.add_done_callback(reloads.discard)
+
+    loop.add_signal_handler(signal.SIGHUP, on_hangup)
+    await server.start()
+    notify("READY=1")
+    watchdog = asyncio.create_task(_watchdog())
+    if ready is not None:
+        ready(server)
+    await stopping.wait()
+    notify("STOPPING=1")
+    log.tell("stopping")
+    watchdog.cancel()
+    ending = asyncio.create_task(server.stop())
+    hurry = asyncio.create_task(impatient.wait())
+    await asyncio.wait({ending, hurry}, return_when=asyncio.FIRST_COMPLETED)
+    if not ending.done():
+        server.hurry()
+    await ending
+    hurry.cancel()
+
+
+async def _watchdog() -> None:
+    """Tell systemd's watchdog that the loop turns (WatchdogSec=)."""
+    microseconds = os.environ.get("WATCHDOG_USEC", "")
+    if not microseconds.isdigit():
+        return
+    while True:
+        notify("WATCHDOG=1")
+        await asyncio.sleep(int(microseconds) / 2_000_000)
+
+
+def _on_loop_error(log: Log, context: dict[str, Any]) -> None:
+    """What the event loop could not give to anyone."""
+    error = context.get("exception")
+    log.tell("bug", text=context.get("message", ""), error=error or "unknown")

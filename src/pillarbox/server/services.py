@@ -1,0 +1,112 @@
+"""Which engine answers at which port: each room's Policy is filled from the configuration here, and nowhere else."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pillarbox.access.service import Access
+from pillarbox.imap import policy as imap
+from pillarbox.imap.engine import ImapEngine
+from pillarbox.net.connections import Service
+from pillarbox.net.tls import ServerTls, TlsProfile
+from pillarbox.sasl.registry import fresh_nonce
+from pillarbox.server.settings import Config
+from pillarbox.smtp import policy as smtp
+from pillarbox.smtp.engine import SmtpEngine
+from pillarbox.smtp.service import MailService
+from pillarbox.store.api import Store
+from pillarbox.transfer import policy as transfer
+from pillarbox.transfer.reception import Reception
+from pillarbox.transfer.submission import Submission
+from pillarbox.wire.engine import Engine, Link
+
+_REFUSALS = {
+    "smtp": b"421 4.3.2 Too many connections; try again later\r\n",
+    "pop3": b"-ERR [SYS/TEMP] Too many connections; try again later\r\n",
+    "imap": b"* BYE [UNAVAILABLE] Too many connections; try again later\r\n",
+}
+"""Never an authentication error: programs would forget the password, or wait for an hour."""
+
+PROTOCOLS = {
+    "smtp": "smtp",
+    "submissions": "smtp",
+    "submission": "smtp",
+    "pop3": "pop3",
+    "pop3s": "pop3",
+    "imap": "imap",
+    "imaps": "imap",
+}
+"""What each listener speaks; also the name it offers by ALPN."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What services are made of. `host_name` is the resolved name of this server."""
+
+    config: Config
+    host_name: str
+    store: Store
+    access: Access
+
+
+def make_services(parts: Parts) -> dict[str, Service]:
+    """The service of each listener that is enabled."""
+    engines = _engines(parts)
+    return {
+        name: Service(
+            name=name,
+            engine=engines[name],
+            tls=ServerTls(TlsProfile(PROTOCOLS[name], tickets=name != "smtp")) if listener.security != "none" else None,
+            implicit_tls=listener.security == "implicit",
+            login=name != "smtp",
+            refusal=_REFUSALS[PROTOCOLS[name]],
+        )
+        for name, listener in parts.config.listeners.named().items()
+        if listener.enabled and name in engines
+    }
+
+
+def transfer_policy(parts: Parts) -> transfer.Policy:
+    """How mail is received, submitted and delivered."""
+    config = parts.config
+    return transfer.Policy(
+        hostname=parts.host_name,
+        postmaster=config.postmaster,
+        relay_to=config.relay.everything_to or None,
+        save_sent=config.submission.save_sent,
+        show_client_address=config.submission.show_client_address,
+    )
+
+
+def _engines(parts: Parts) -> dict[str, Callable[[Link], Engine]]:
+    store, access, limits = parts.store, parts.access, parts.config.limits
+    policy = transfer_policy(parts)
+    submission = Submission(store, policy)
+    imap_policy = imap.Policy(max_message=limits.message_size)
+
+    def imap_engine(link: Link) -> Engine:
+        return ImapEngine(link, store, access.credentials(link), imap_policy, nonce=fresh_nonce)
+
+    return {
+        "smtp": _smtp_engine(parts, "smtp", Reception(store, policy)),
+        "submissions": _smtp_engine(parts, "submissions", submission),
+        "submission": _smtp_engine(parts, "submission", submission),
+        "imap": imap_engine,
+        "imaps": imap_engine,
+    }
+
+
+def _smtp_engine(parts: Parts, name: str, service: MailService) -> Callable[[Link], Engine]:
+    config, access = parts.config, parts.access
+    submission = name != "smtp"
+    policy = smtp.Policy(
+        hostname=parts.host_name,
+        submission=submission,
+        starttls=config.listeners.named()[name].security == "starttls",
+        max_message=config.limits.message_size,
+        max_recipients=config.limits.recipients,
+    )
+
+    def engine(link: Link) -> Engine:
+        return SmtpEngine(link, service, policy, access.credentials(link) if submission else None)
+
+    return engine
