@@ -139,6 +139,19 @@ async def test_quota() -> None:
     assert await refusal(service, ["small@example.test"], SIZE="500") == (452, "4.2.2")
 
 
+async def test_a_full_mailbox_does_not_keep_the_others_from_their_mail() -> None:
+    store, service = await reception()
+    await store.directory.add_account("small@example.test", HASHES, quota=1000)
+    large = MESSAGE + b"x" * 1000
+    both = ["small@example.test", "alice@example.test"]
+    assert await refusal(service, both, large) == (452, "4.2.2")  # the size was not declared, so nobody could know
+    assert await messages(store, "alice@example.test") == []
+    assert await refusal(service, both, large) == (452, "4.2.2")  # now at RCPT, for small alone
+    await send(service, a_client(), SENDER, both[1:], large)
+    assert len(await messages(store, "alice@example.test")) == 1
+    await send(service, a_client(), "other@far.example", both, MESSAGE)
+
+
 async def test_loops() -> None:
     _, service = await reception()
     assert await refusal(service, ["alice@example.test"], b"Received: x\r\n" * 51 + MESSAGE) == (554, "5.4.6")

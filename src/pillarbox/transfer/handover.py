@@ -11,7 +11,6 @@ from pillarbox.store.spool import Spool
 from pillarbox.transfer.delivery import AddressBook
 
 _UNKNOWN = Reply(550, "5.1.1", "There is no such mailbox here")
-_FULL = Reply(452, "4.2.2", "The mailbox is full; try again later")
 _UNAVAILABLE = Reply(452, "4.3.1", "The message cannot be kept now; try again later")
 
 
@@ -62,10 +61,10 @@ async def full(store: Store, accounts: Sequence[Account], size: int) -> list[Acc
 async def hand_over(
     store: Store, spool: Spool, deliveries: Sequence[Delivery], relay: Relay | None, *, trace_id: str
 ) -> None:
-    """Give the message to the store. On return it is on disk. Raises Refused, in the words of SMTP."""
+    """Give the message to the store. On return it is on disk. Raises Refused, and OverQuota: one account has no room."""
     try:
         await store.accept(spool, deliveries, relay, trace_id=trace_id)
     except OverQuota:
-        raise Refused(_FULL) from None
+        raise
     except (StoreError, OSError):
         raise Refused(_UNAVAILABLE) from None

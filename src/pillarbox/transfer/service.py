@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pillarbox.mail.envelope import Envelope, ForwardPath
 from pillarbox.mail.status import Refused, Reply
 from pillarbox.smtp.service import Body, Client
-from pillarbox.store.api import Account, Delivery, Relay, Store
+from pillarbox.store.api import Account, Delivery, OverQuota, Relay, Store
 from pillarbox.transfer import trace
 from pillarbox.transfer.checks.verdict import Check, Verdict
 from pillarbox.transfer.delivery import AddressBook, Destinations
@@ -21,6 +21,9 @@ _UNKNOWN = Reply(550, "5.1.1", "There is no such mailbox here")
 _DISABLED = Reply(550, "5.2.1", "The mailbox is disabled")
 _FULL = Reply(452, "4.2.2", "The mailbox is full; try again later")
 _NEVER_FITS = Reply(552, "5.2.2", "The message is larger than the mailbox may become")
+
+_MAX_UNFIT = 1000
+"""Senders and full accounts that are remembered: the oldest is forgotten, which costs that sender one more attempt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,7 @@ class TransferService(ABC):
         self.checks = checks
         self.clock = clock
         self._queue_id = queue_id
+        self._unfit: dict[tuple[str, int], int] = {}  # (sender, account): size of what did not fit lately
 
     async def check_sender(self, client: Client, envelope: Envelope) -> None:
         """See MailService."""
@@ -97,7 +101,10 @@ class TransferService(ABC):
         active = [account for account in destinations.accounts if not account.disabled]
         if not active:
             raise Refused(_DISABLED)
-        await self._check_room(active, int(envelope.parameters.get("SIZE") or 0))
+        declared = int(envelope.parameters.get("SIZE") or 0)
+        await self._check_room(
+            active, max(declared, max(self._unfit.get(_unfit_key(envelope, a.id), 0) for a in active))
+        )
 
     async def hand_over(
         self, arrival: Arrival, deliveries: Sequence[Delivery], relay: Relay | None, *, show_client: bool
@@ -115,7 +122,11 @@ class TransferService(ABC):
         # A message that also leaves must not carry a Return-Path (RFC 5321 §4.4).
         top = b"" if relay is not None else trace.return_path(envelope.reverse_path)
         spool = arrival.incoming.seal(top + received + arrival.added)
-        await hand_over(self.store, spool, deliveries, relay, trace_id=queue_id)
+        try:
+            await hand_over(self.store, spool, deliveries, relay, trace_id=queue_id)
+        except OverQuota:
+            await self._remember_unfit(envelope, deliveries, spool.size)
+            raise Refused(_FULL) from None
         arrival.client.link.emit(
             "message_accepted",
             queue_id=queue_id,
@@ -126,12 +137,25 @@ class TransferService(ABC):
             relayed=len(relay.recipients) if relay is not None else 0,
         )
 
+    async def _remember_unfit(self, envelope: Envelope, deliveries: Sequence[Delivery], size: int) -> None:
+        """SMTP has one answer for all recipients after the message, so one full mailbox delays it for everybody. The
+        sender will try again: then the full one is refused by itself, at RCPT, and the others get the message."""
+        found = [await self.store.directory.account_by_id(delivery.account) for delivery in deliveries]
+        for account in await full(self.store, [account for account in found if account is not None], size):
+            if len(self._unfit) >= _MAX_UNFIT:
+                del self._unfit[next(iter(self._unfit))]
+            self._unfit[_unfit_key(envelope, account.id)] = size
+
     async def _check_room(self, accounts: Sequence[Account], size: int) -> None:
         """Raises Refused when none of the accounts has room; `size` as declared, 0 when unknown."""
         if len(await full(self.store, accounts, max(size, 1))) < len(accounts):
             return
         never = all(account.quota and size > account.quota for account in accounts)
         raise Refused(_NEVER_FITS if never else _FULL)
+
+
+def _unfit_key(envelope: Envelope, account: int) -> tuple[str, int]:
+    return str(envelope.reverse_path or ""), account
 
 
 def _heed(verdict: Verdict) -> bytes:
