@@ -101,10 +101,10 @@ class TransferService(ABC):
         active = [account for account in destinations.accounts if not account.disabled]
         if not active:
             raise Refused(_DISABLED)
-        declared = int(envelope.parameters.get("SIZE") or 0)
-        await self._check_room(
-            active, max(declared, max(self._unfit.get(_unfit_key(envelope, a.id), 0) for a in active))
-        )
+        size = int(envelope.parameters.get("SIZE") or 0)
+        if not size and self._unfit:
+            size = max(self._unfit.pop(_unfit_key(envelope, account.id), 0) for account in active)
+        await self._check_room(active, size)
 
     async def hand_over(
         self, arrival: Arrival, deliveries: Sequence[Delivery], relay: Relay | None, *, show_client: bool
@@ -139,7 +139,7 @@ class TransferService(ABC):
 
     async def _remember_unfit(self, envelope: Envelope, deliveries: Sequence[Delivery], size: int) -> None:
         """SMTP has one answer for all recipients after the message, so one full mailbox delays it for everybody. The
-        sender will try again: then the full one is refused by itself, at RCPT, and the others get the message."""
+        sender will try again: then the full one is refused by itself, once, at RCPT, and the others get the message."""
         found = [await self.store.directory.account_by_id(delivery.account) for delivery in deliveries]
         for account in await full(self.store, [account for account in found if account is not None], size):
             if len(self._unfit) >= _MAX_UNFIT:
