@@ -1,0 +1,122 @@
+"""Decides who is told what about mail that failed or is late (RFC 5321 §6.1, RFC 3464), and makes the notification.
+
+A notification goes to the reverse-path, with a null reverse-path itself. About a message with a null reverse-path nobody
+is told, the postmaster neither: it is a notification already, nearly always about forged mail, and a mailbox full of
+them hides what matters. The log has the queue id, the addresses and the reason.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from pillarbox.mail.address import Address, BadAddress
+from pillarbox.mail.dsn import Action, RecipientReport, Report, compose
+from pillarbox.queue.attempt import Outcome
+from pillarbox.queue.policy import Policy
+from pillarbox.store.api import Bounce, Delivery, QueueEntry, QueueRecipient, Relay, Store
+
+
+@dataclass(frozen=True, slots=True)
+class Whereabouts:
+    """Where mail for one address goes: into mailboxes here, and to addresses elsewhere. Both empty: nowhere."""
+
+    deliveries: Sequence[Delivery] = ()
+    elsewhere: Sequence[str] = ()
+
+
+class Locate(Protocol):
+    """Finds out where mail for an address goes; the server passes the one that also resolves aliases."""
+
+    async def __call__(self, address: str) -> Whereabouts: ...
+
+
+def plain_locate(store: Store) -> Locate:
+    """Accounts here by their exact address, other domains elsewhere."""
+
+    async def locate(address: str) -> Whereabouts:
+        try:
+            domain = Address.parse(address).domain
+        except BadAddress:
+            return Whereabouts()
+        if not await store.directory.is_local(domain):
+            return Whereabouts(elsewhere=(address,))
+        account = await store.directory.account(address)
+        return Whereabouts((Delivery(account.id),)) if account is not None else Whereabouts()
+
+    return locate
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One recipient about whom the sender is to be told."""
+
+    recipient: QueueRecipient
+    action: Action
+    outcome: Outcome
+    retry_until: float | None = None
+
+    @property
+    def report(self) -> RecipientReport:
+        """As the notification says it."""
+        reply, peer = self.outcome.reply, self.outcome.peer
+        return RecipientReport(
+            address=self.recipient.address,
+            action=self.action,
+            status=reply.enhanced or f"{reply.code // 100}.0.0",
+            reason=_REASONS[self.action] if peer is not None else f"{_REASONS[self.action]}: {reply.text}",
+            diagnostic=str(reply) if peer is not None else "",
+            remote_host=peer.host if peer is not None else "",
+            retry_until=self.retry_until,
+            original_recipient=self.recipient.parameters.get("ORCPT", ""),
+        )
+
+
+_REASONS = {Action.FAILED: "It was given up", Action.DELAYED: "It could not be delivered so far"}
+
+
+@dataclass(frozen=True, slots=True)
+class Bounces:
+    """Makes notifications. `new_id` gives random letters and digits."""
+
+    store: Store
+    policy: Policy
+    locate: Locate
+    new_id: Callable[[], str]
+
+    async def make(self, entry: QueueEntry, notices: Sequence[Notice], now: float) -> Bounce | None:
+        """The notification about an entry, None when nobody is to be told. The caller discards its spool."""
+        wanted = [n for n in notices if _is_wanted(n)]
+        if not entry.reverse_path or not wanted:
+            return None
+        where = await self.locate(entry.reverse_path)
+        if not where.deliveries and not where.elsewhere:
+            return None
+        whole = entry.size <= self.policy.returned and entry.parameters.get("RET", "").upper() != "HDRS"
+        returned = await self.store.queue.content(entry.id, 0, self.policy.returned) or b""
+        queue_id = self.new_id()
+        report = Report(
+            host=self.policy.host_name,
+            sender=entry.reverse_path,
+            queue_id=entry.id,
+            arrived=entry.created,
+            now=now,
+            message_id=f"<{queue_id}.bounce@{self.policy.host_name}>",
+            boundary=f"=_{self.new_id()}_{queue_id}",
+            recipients=[n.report for n in wanted],
+            returned=returned,
+            whole=whole,
+            envelope_id=entry.parameters.get("ENVID", ""),
+        )
+        spool = self.store.spool()
+        spool.write(compose(report))
+        relay = None
+        if where.elsewhere:
+            parameters = {"BODY": "8BITMIME"} | ({"SMTPUTF8": ""} if report.utf8 else {})
+            relay = Relay(queue_id, "", [(address, {}) for address in where.elsewhere], parameters=parameters)
+        return Bounce(spool, where.deliveries, relay)
+
+
+def _is_wanted(notice: Notice) -> bool:
+    """RFC 3461 §4.1: without NOTIFY, failures and delays are told."""
+    notify = notice.recipient.parameters.get("NOTIFY", "FAILURE,DELAY").upper().split(",")
+    return {Action.FAILED: "FAILURE", Action.DELAYED: "DELAY"}[notice.action] in notify
