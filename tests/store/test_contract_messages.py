@@ -87,6 +87,14 @@ async def test_records(store: Store, alice: int) -> None:
     assert await store.mail.records(alice, view.mailbox, []) == []
 
 
+async def test_email_ids_are_those_of_the_records(store: Store, alice: int) -> None:
+    view, uids = await put(store, alice, "INBOX", 100)
+    await store.mail.expunge(alice, view.mailbox, [uids[1], uids[50]], deleted_only=False)
+    for asked in ([*uids, 999], uids[::-7], [uids[1]], []):
+        records = await store.mail.records(alice, view.mailbox, asked)
+        assert await store.mail.email_ids(alice, view.mailbox, asked) == [r and r.email_id for r in records]
+
+
 async def test_copy_and_move_keep_order_flags_and_dates(store: Store, alice: int) -> None:
     view, _ = await put(store, alice, "INBOX", 4)
     await store.mail.store_flags(alice, view.mailbox, [3], StoreMode.REPLACE, frozenset({"\\Flagged", "$Work"}))

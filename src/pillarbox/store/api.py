@@ -221,6 +221,9 @@ class Mail(Protocol):
     async def records(self, account: int, mailbox: int, uids: Sequence[int]) -> list[MessageRecord | None]:
         """One for each UID, None where it is gone."""
 
+    async def email_ids(self, account: int, mailbox: int, uids: Sequence[int]) -> list[str | None]:
+        """Each message's `MessageRecord.email_id`, None where it is gone: a POP3 client asks for all at every visit."""
+
     async def octets(
         self, account: int, mailbox: int, uid: int, start: int = 0, length: int | None = None
     ) -> bytes | None:

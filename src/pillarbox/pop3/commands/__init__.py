@@ -1,1 +1,1 @@
-"""One file per POP3 command."""
+"""POP3's commands, one file each; importing the module registers it."""

@@ -149,6 +149,10 @@ class EmbeddedMail:
         _, view = await self._source(account, mailbox)
         return await self._records.records(view, uids)
 
+    async def email_ids(self, account: int, mailbox: int, uids: Sequence[int]) -> list[str | None]:
+        _, view = await self._source(account, mailbox)
+        return await self._records.email_ids(view, uids)
+
     async def octets(
         self, account: int, mailbox: int, uid: int, start: int = 0, length: int | None = None
     ) -> bytes | None:

@@ -4,6 +4,7 @@ import asyncio
 from bisect import bisect_left
 from collections.abc import Sequence
 from concurrent.futures import Executor
+from typing import Any
 
 import apsw
 import msgspec
@@ -24,6 +25,7 @@ _RECORD = (
     "SELECT m.uid, b.summary, m.email_id, m.thread_id, m.savedate, m.trace_id, m.filed_by_server "
     "FROM messages AS m JOIN blobs AS b ON b.id = m.blob WHERE m.mailbox = ? AND "
 )
+_EMAIL_ID = "SELECT m.uid, m.email_id FROM messages AS m WHERE m.mailbox = ? AND "
 _RANGE = "m.uid BETWEEN ? AND ?"
 _LIST = "m.uid IN (SELECT value FROM json_each(?))"
 
@@ -46,7 +48,7 @@ class Records:
         found: list[MessageRecord | None] = []
         for i in range(0, len(uids), _CHUNK):
             chunk = uids[i : i + _CHUNK]
-            rows = {row[0]: row for row in await self._rows(view.mailbox, chunk)}
+            rows = {row[0]: row for row in await self._rows(_RECORD, view.mailbox, chunk)}
             for uid in chunk:
                 row = rows.get(uid)
                 if row is None or view.index(uid) < 0:
@@ -54,6 +56,14 @@ class Records:
                 else:
                     found.append(MessageRecord(uid, unpack(row[1]), row[2], row[3], row[4], row[5], bool(row[6])))
         return found
+
+    async def email_ids(self, view: MailboxView, uids: Sequence[int]) -> list[str | None]:
+        """One for each UID, None where it is gone."""
+        if not uids:
+            return []
+        ids: dict[int, str] = dict(await self._rows(_EMAIL_ID, view.mailbox, uids))
+        there = set(view.uids)
+        return [ids.get(uid) if uid in there else None for uid in uids]
 
     async def octets(self, view: MailboxView, uid: int, start: int, length: int | None) -> bytes | None:
         """A message's octets, or a part of them; None when it is gone. Raises StoreUnavailable."""
@@ -105,12 +115,12 @@ class Records:
         for uid, *place in rows:
             self._places[view.mailbox, uid] = (place[0], place[1], place[2])
 
-    async def _rows(self, mailbox: int, uids: Sequence[int]) -> list[tuple[int, bytes, str, str, int, str, int]]:
+    async def _rows(self, select: str, mailbox: int, uids: Sequence[int]) -> list[Any]:
         low, high = min(uids), max(uids)
         if high - low < 2 * len(uids):
-            sql, row = _RECORD + _RANGE, (mailbox, low, high)
+            sql, row = select + _RANGE, (mailbox, low, high)
         else:
-            sql, row = _RECORD + _LIST, (mailbox, _json.encode(list(uids)).decode())  # type: ignore[assignment]
+            sql, row = select + _LIST, (mailbox, _json.encode(list(uids)).decode())  # type: ignore[assignment]
         if len(uids) <= _AT_ONCE:
             return query(self._near, sql, row)
         loop = asyncio.get_running_loop()

@@ -231,6 +231,10 @@ class MemoryMail:
             for uid in uids
         ]
 
+    async def email_ids(self, account: int, mailbox: int, uids: Sequence[int]) -> list[str | None]:
+        messages = self._mailbox(account, mailbox).messages
+        return [None if (m := messages.get(uid)) is None else m.email_id for uid in uids]
+
     async def octets(
         self, account: int, mailbox: int, uid: int, start: int = 0, length: int | None = None
     ) -> bytes | None:

@@ -1,0 +1,61 @@
+"""Replies of POP3 and their encoding (RFC 1939 §3, RFC 2449 §8).
+
+A line that starts with a dot gets a second one. Here a line starts after any LF, not only after CRLF: clients that read
+by LF (most do) would otherwise end a message at a lone LF and a dot, and take what follows for our next reply. A client
+that reads by CRLF only sees one dot too many, in a message that breaks RFC 5322 anyway.
+"""
+
+import re
+from collections.abc import Iterable
+
+from pillarbox.wire.outbox import Outbox
+
+END = b".\r\n"
+_DOT_LINE = re.compile(rb"\n\.")  # a third of what `in` costs for these octets
+
+
+def ok(text: str) -> bytes:
+    """A positive reply of one line."""
+    return f"+OK {text}\r\n".encode()
+
+
+def err(text: str, code: str = "") -> bytes:
+    """A negative reply; `code` without its brackets."""
+    return f"-ERR [{code}] {text}\r\n".encode() if code else f"-ERR {text}\r\n".encode()
+
+
+def listing(first: str, lines: Iterable[str]) -> bytes:
+    """A reply of several lines, none of which starts with a dot."""
+    return "\r\n".join([f"+OK {first}", *lines, ".\r\n"]).encode()
+
+
+class MessageWriter:
+    """Writes a message's octets as the body of a reply, piece by piece, without copying those that need no change.
+
+    What the message lacks is added on the wire: the line end of its last line, and the empty line after a header that is
+    all there is (Outlook waits for it). NUL is sent as it is; old Outlook versions stumble over it.
+    """
+
+    __slots__ = ("_blank", "_out", "_tail")
+
+    def __init__(self, out: Outbox) -> None:
+        self._out = out
+        self._tail = b"\r\n"  # the last octets before the next piece; a message begins like a line
+        self._blank = False  # the empty line that ends the header was seen
+
+    def write(self, octets: bytes) -> None:
+        """The next piece."""
+        if not octets:
+            return
+        if not self._blank:
+            joint = self._tail + octets[:2]
+            self._blank = b"\n\r\n" in joint or b"\n\r\n" in octets or b"\n\n" in joint or b"\n\n" in octets
+        if octets[0] == 0x2E and self._tail[-1] == 0x0A:
+            self._out.write(b".")
+        self._tail = octets[-2:] if len(octets) >= 2 else (self._tail + octets)[-2:]
+        self._out.write(octets.replace(b"\n.", b"\n..") if _DOT_LINE.search(octets) else octets)
+
+    def end(self) -> bytes:
+        """What ends the reply."""
+        line_end = b"" if self._tail == b"\r\n" else b"\r\n"
+        return line_end + (END if self._blank else b"\r\n" + END)

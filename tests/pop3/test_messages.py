@@ -1,0 +1,179 @@
+"""RETR and TOP on the wire: dots, line ends, headers alone, large messages."""
+
+import random
+
+import pytest
+from tests.pop3.client import Office
+
+from pillarbox.pop3.commands.top import Excerpt
+from pillarbox.pop3.maildrop import Maildrop
+from pillarbox.pop3.policy import Policy
+from pillarbox.pop3.reply import MessageWriter
+from pillarbox.store.memory.mail import MemoryMail
+from pillarbox.wire.outbox import HIGH_WATER, Outbox
+
+WIRE = [
+    (b"S: x\r\n\r\n", b"S: x\r\n\r\n.\r\n"),
+    (b"S: x\r\n\r\nbody\r\n", b"S: x\r\n\r\nbody\r\n.\r\n"),
+    (b"S: x\r\n\r\nbody", b"S: x\r\n\r\nbody\r\n.\r\n"),  # the last line's end is added
+    (b"S: x\r\n\r\nbody\r", b"S: x\r\n\r\nbody\r\r\n.\r\n"),
+    (b"S: x\r\n\r\nbody\n", b"S: x\r\n\r\nbody\n\r\n.\r\n"),
+    (b"S: x\r\n", b"S: x\r\n\r\n.\r\n"),  # only a header: its empty line is added
+    (b"S: x", b"S: x\r\n\r\n.\r\n"),
+    (b"", b"\r\n.\r\n"),
+    (b"\r\nbody\r\n", b"\r\nbody\r\n.\r\n"),
+    (b".S: x\r\n\r\n", b"..S: x\r\n\r\n.\r\n"),
+    (b"S: x\r\n\r\n.\r\n", b"S: x\r\n\r\n..\r\n.\r\n"),
+    (b"S: x\r\n\r\n..\r\n...\r\n", b"S: x\r\n\r\n...\r\n....\r\n.\r\n"),
+    (b"S: x\r\n\r\n.\r\n.\r\n.\r\n", b"S: x\r\n\r\n..\r\n..\r\n..\r\n.\r\n"),
+    (b"S: x\r\n\r\na.b\r\nc.\r\n", b"S: x\r\n\r\na.b\r\nc.\r\n.\r\n"),
+    (b"S: x\r\n\r\n.", b"S: x\r\n\r\n..\r\n.\r\n"),
+    (b"S: x\r\n\r\na\n.\r\n+OK fooled\r\n", b"S: x\r\n\r\na\n..\r\n+OK fooled\r\n.\r\n"),  # lone LF, for readers by LF
+    (b"S: x\n\n.\nbody\n", b"S: x\n\n..\nbody\n\r\n.\r\n"),
+    (b"S: x\r\n\r\nNUL \0 and \xff\r\n", b"S: x\r\n\r\nNUL \0 and \xff\r\n.\r\n"),
+]
+
+
+def on_the_wire(octets: bytes, cuts: list[int]) -> bytes:
+    out = Outbox()
+    writer = MessageWriter(out)
+    for start, stop in zip([0, *cuts], [*cuts, len(octets)], strict=True):
+        writer.write(octets[start:stop])
+    out.write(writer.end())
+    return b"".join(out.take())
+
+
+@pytest.mark.parametrize(("octets", "wire"), WIRE)
+def test_dots_and_ends(octets: bytes, wire: bytes) -> None:
+    assert on_the_wire(octets, []) == wire
+    assert on_the_wire(octets, list(range(1, len(octets)))) == wire
+    for seed in range(20):
+        source = random.Random(seed)
+        cuts = sorted(source.randrange(len(octets) + 1) for _ in range(4))
+        assert on_the_wire(octets, cuts) == wire
+
+
+def unstuffed(wire: bytes, line_end: bytes) -> bytes:
+    """What a client reads, up to the dot, by CRLF or by LF."""
+    assert wire.endswith(b"\r\n.\r\n")
+    lines = wire[: -len(b".\r\n")].split(line_end)
+    assert b"." not in lines if line_end == b"\r\n" else b"." not in [line.rstrip(b"\r") for line in lines]
+    return line_end.join(line[1:] if line.startswith(b".") else line for line in lines)
+
+
+def test_random_messages_come_through_octet_for_octet() -> None:
+    source = random.Random(1939)
+    for _ in range(500):
+        lines = [b"".join(source.choices([b".", b"a", b" ", b"\xff", b".."], k=source.randrange(5))) for _ in range(9)]
+        octets = b"S: x\r\n\r\n" + b"".join(line + b"\r\n" for line in lines) + b"end\r\n"
+        cuts = sorted(source.randrange(len(octets) + 1) for _ in range(source.randrange(5)))
+        assert unstuffed(on_the_wire(octets, cuts), b"\r\n") == octets
+        loose = octets.replace(b"a\r\n", b"a\n")
+        assert unstuffed(on_the_wire(loose, cuts), b"\n") == loose  # and by LF, lone ones included
+
+
+TOPS = [
+    (b"S: x\r\n\r\n1\r\n2\r\n3\r\n", 0, b"S: x\r\n\r\n"),
+    (b"S: x\r\n\r\n1\r\n2\r\n3\r\n", 1, b"S: x\r\n\r\n1\r\n"),
+    (b"S: x\r\n\r\n1\r\n2\r\n3\r\n", 3, b"S: x\r\n\r\n1\r\n2\r\n3\r\n"),
+    (b"S: x\r\n\r\n1\r\n2\r\n3\r\n", 9999999999, b"S: x\r\n\r\n1\r\n2\r\n3\r\n"),
+    (b"S: x\r\n\r\n\r\n\r\n3\r\n", 2, b"S: x\r\n\r\n\r\n\r\n"),
+    (b"S: x\r\n", 5, b"S: x\r\n"),
+    (b"\r\n1\r\n2\r\n", 1, b"\r\n1\r\n"),
+    (b"S: x\n\n1\n2\n", 1, b"S: x\n\n1\n"),
+    (b"S: x\r\n\r\nno end", 1, b"S: x\r\n\r\nno end"),
+    (b"", 1, b""),
+]
+
+
+@pytest.mark.parametrize(("octets", "lines", "excerpt"), TOPS)
+def test_top_however_it_is_cut(octets: bytes, lines: int, excerpt: bytes) -> None:
+    for step in (1, 2, 3, 5, 1000):
+        taken, whole = Excerpt(lines), b""
+        for at in range(0, len(octets), step):
+            if not taken.complete:
+                whole += taken.take(octets[at : at + step])
+        assert whole == excerpt
+
+
+async def test_retr_of_a_large_message_waits_for_the_client() -> None:
+    large = b"Subject: large\r\n\r\n" + b".line of text\r\n" * 40_000
+    office = await Office.open(large)
+    policy = Policy(piece=100_000)
+    client = await office.login(policy=policy)
+    sent: list[bytes] = []
+    most = 0
+
+    async def drain() -> None:
+        nonlocal most
+        most = max(most, client.engine.out.size)
+        sent.extend(client.engine.out.take())
+
+    client.engine.out.on_drain = drain
+    sent.append(await client.send(b"RETR 1\r\nSTAT\r\n"))
+    wire = b"".join(sent)
+    first, _, rest = wire.partition(b"\r\n")
+    assert first == b"+OK %d octets" % len(large)
+    body, _, last = rest.rpartition(b".\r\n+OK")
+    assert unstuffed(body + b".\r\n", b"\r\n") == large
+    assert last == b" 1 %d\r\n" % len(large)
+    assert most < HIGH_WATER + 2 * policy.piece
+
+
+async def test_many_pipelined_retrs_wait_for_the_client_too() -> None:
+    office = await Office.open(*[b"S: %d\r\n\r\n" % i + b"x" * 50_000 for i in range(20)])
+    client = await office.login()
+    drained = []
+
+    async def drain() -> None:
+        drained.append(client.engine.out.size)
+        client.engine.out.take()
+
+    client.engine.out.on_drain = drain
+    await client.send(b"".join(b"RETR %d\r\n" % i for i in range(1, 21)))
+    assert len(drained) == 3
+    assert max(drained) < HIGH_WATER + 51_000
+
+
+async def test_a_message_that_vanishes_half_way_breaks_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    office = await Office.open(b"S: x\r\n\r\n" + b"x" * 5000)
+    client = await office.login(policy=Policy(piece=1000))
+    octets = MemoryMail.octets
+
+    async def vanishing(
+        self: MemoryMail, account: int, mailbox: int, uid: int, start: int = 0, length: int | None = None
+    ) -> object:
+        return None if start else await octets(self, account, mailbox, uid, start, length)
+
+    monkeypatch.setattr(MemoryMail, "octets", vanishing)
+    wire = await client.send(b"RETR 1\r\n")
+    assert client.closed
+    assert not wire.endswith(b".\r\n")
+
+
+async def test_retr_reads_the_store_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    office = await Office.open(b"S: x\r\n\r\nbody\r\n")
+    client = await office.login()
+    reads = []
+    read = Maildrop.read
+
+    async def counted(self: Maildrop, index: int, start: int, length: int) -> bytes:
+        reads.append(index)
+        return await read(self, index, start, length)
+
+    monkeypatch.setattr(Maildrop, "read", counted)
+    await client.send(b"RETR 1\r\nTOP 1 1\r\n")
+    assert reads == [0, 0]
+
+
+@pytest.mark.parametrize("gone", [ConnectionResetError, BrokenPipeError])
+async def test_a_peer_that_is_gone_ends_process(gone: type[Exception]) -> None:
+    office = await Office.open(b"S: x\r\n\r\n" + b"x" * 300_000)
+    client = await office.login()
+
+    async def drain() -> None:
+        raise gone
+
+    client.engine.out.on_drain = drain
+    with pytest.raises(ConnectionError):
+        await client.send(b"RETR 1\r\n")
