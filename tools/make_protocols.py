@@ -2,9 +2,11 @@
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from enum import Flag
 from pathlib import Path
 
 from pillarbox.smtp.policy import Policy
+from pillarbox.smtp.registry import first_sentence
 
 TARGET = Path(__file__).parent.parent / "docs" / "protocols.md"
 
@@ -60,9 +62,55 @@ def smtp() -> Iterator[str]:
     )
 
 
+def imap() -> Iterator[str]:
+    """Commands, FETCH items and SEARCH keys of IMAP."""
+    from pillarbox.imap import engine  # noqa: F401  (it loads every command)
+    from pillarbox.imap.registry import CAPABILITIES, TABLE
+
+    yield "## IMAP (RFC 9051, RFC 3501)\n"
+    yield from table(
+        ("command", "what it does", "state", "capability"),
+        (
+            (f"`{e.name}`", _about(e.command), _states(e.state), f"`{e.capability}`" if e.capability else "")
+            for e in sorted(TABLE.values(), key=lambda e: (e.name.removeprefix("UID "), e.by_uid))
+        ),
+    )
+    yield ""
+    announced = sorted({*CAPABILITIES, *(e.capability for e in TABLE.values() if e.capability)})
+    yield "Capabilities: " + ", ".join(f"`{name}`" for name in announced)
+
+
+def pop3() -> Iterator[str]:
+    """Commands and capabilities of POP3."""
+    from pillarbox.pop3 import engine  # noqa: F401  (it loads every command)
+    from pillarbox.pop3.registry import CAPABILITIES, TABLE
+
+    yield "## POP3 (RFC 1939, RFC 2449)\n"
+    yield from table(
+        ("command", "what it does", "state", "defined in"),
+        (
+            (f"`{e.syntax}`", _about(e.run), _states(e.state), e.rfc)
+            for e in sorted(TABLE.values(), key=lambda e: e.name)
+        ),
+    )
+    yield ""
+    yield "Capabilities: " + ", ".join(f"`{name}`" for name in sorted(CAPABILITIES))
+
+
+def _about(implementation: object) -> str:
+    """What the module of a command says it is."""
+    return first_sentence(sys.modules[implementation.__module__].__doc__)
+
+
+def _states(state: Flag) -> str:
+    """The names of the states that a flag holds."""
+    names = [member.name.lower().replace("_", " ") for member in type(state) if member in state and member.name]
+    return "any" if len(names) == len(type(state)) else ", ".join(names)
+
+
 def document() -> str:
     """The whole file."""
-    sections = ["\n".join(section()) for section in (smtp,)]
+    sections = ["\n".join(section()) for section in (smtp, imap, pop3)]
     return "\n".join((_HEAD, "\n\n".join(sections), ""))
 
 

@@ -17,8 +17,7 @@ class When(Enum):
     """When a command is in order (RFC 5321 §4.1.4)."""
 
     ANYTIME = "at any time"
-    GREETED = "after HELO or EHLO"
-    BETWEEN = "after EHLO, outside of a transaction"
+    BETWEEN = "after HELO or EHLO, outside of a transaction"
     TRANSACTION = "after MAIL"
 
 
