@@ -125,10 +125,9 @@ _IMAP_ATTEMPTS = (
 
 
 def _smtp_port(name: str, number: int, *, tls: bool, submission: bool) -> Port:
-    return Port(
-        name, number, tls, submission, _smtp(submission=submission), b"EHLO client.example", b"EHLO client.example", b"STARTTLS",
-        b"235 ", b"334", _sasl(b"AUTH %b"), _good(b"AUTH %b"),
-    )  # fmt: skip
+    start, ehlo = _smtp(submission=submission), b"EHLO client.example"
+    attempts, good = _sasl(b"AUTH %b"), _good(b"AUTH %b")
+    return Port(name, number, tls, submission, start, ehlo, ehlo, b"STARTTLS", b"235 ", b"334", attempts, good)
 
 
 def _pop3_port(name: str, number: int, *, tls: bool) -> Port:

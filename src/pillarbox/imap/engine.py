@@ -296,7 +296,11 @@ class ImapEngine:
             raise Disconnect("Too many literals in one command")
         start = _START.match(literal.prefix)
         entry = TABLE.get(start[2].upper()) if start else None
-        if entry is not None and entry.upload is not None and entry.state & self.session.state:
+        if entry is None:
+            raise BadSyntax("There is no such command")
+        if entry.private and self.link.tls is None:
+            raise Refused("Passwords are taken inside TLS only: use STARTTLS, or port 993", "PRIVACYREQUIRED")
+        if entry.upload is not None and entry.state & self.session.state:
             assert start is not None
             cursor = Cursor(literal.prefix, start.end(), utf8=self.session.utf8)
             spool = await entry.upload(cursor, literal.size, self.session)
@@ -336,8 +340,9 @@ def _wrong_state(allowed: State, state: State) -> str:
 
 
 def _tag(octets: bytes) -> str:
-    """The tag of a command that is not understood; "*" when it has none."""
+    """The tag of a command that is not understood; "*" when it has none.
+
+    A line of one word has none: it may be the secret of a client that did not see AUTHENTICATE refused.
+    """
     found = TAG.match(octets)
-    return (
-        found[0].decode("ascii") if found is not None and octets[found.end() : found.end() + 1] in (b" ", b"") else "*"
-    )
+    return found[0].decode("ascii") if found is not None and octets[found.end() : found.end() + 1] == b" " else "*"

@@ -67,7 +67,8 @@ V = TypeVar("V")
 class Entry:
     """A command's row. `by_uid`: it is the "UID ..." form. `breaks_numbers`: EXPUNGE may be sent before it completes
     (RFC 9051 §7.5.1: not for FETCH, STORE and SEARCH, whose sequence numbers the client is still using). `upload` says
-    where a literal goes that is too large for a command: a spool, or None when it is an ordinary argument."""
+    where a literal goes that is too large for a command: a spool, or None when it is an ordinary argument. `private`: its
+    arguments are secrets, which are not even asked for outside of TLS."""
 
     name: str
     command: type[Command]
@@ -76,6 +77,7 @@ class Entry:
     by_uid: bool
     breaks_numbers: bool
     upload: Upload | None = None
+    private: bool = False
 
 
 TABLE: dict[bytes, Entry] = {}
@@ -90,11 +92,15 @@ def command(
     uid: bool = False,
     breaks_numbers: bool = True,
     upload: Upload | None = None,
+    private: bool = False,
 ) -> Callable[[type[C]], type[C]]:
     """Register a command; with `uid` also its "UID ..." form (tell them apart by `cursor.by_uid`)."""
 
     def register(cls: type[C]) -> type[C]:
-        _add(Entry(name, cls, state, capability, by_uid=False, breaks_numbers=breaks_numbers, upload=upload))
+        entry = Entry(
+            name, cls, state, capability, by_uid=False, breaks_numbers=breaks_numbers, upload=upload, private=private
+        )
+        _add(entry)
         if uid:
             _add(Entry(f"UID {name}", cls, state, capability, by_uid=True, breaks_numbers=True))
         return cls

@@ -18,7 +18,7 @@ from pillarbox.sasl.registry import TlsRequired, UnknownMechanism, exchange
 from pillarbox.wire.outbox import Outbox
 
 
-@command("AUTHENTICATE", state=State.NOT_AUTHENTICATED)
+@command("AUTHENTICATE", state=State.NOT_AUTHENTICATED, private=True)
 @dataclass(frozen=True, slots=True)
 class Authenticate:
     """A mechanism's name, and the client's first response if it sent one."""

@@ -17,7 +17,7 @@ from pillarbox.sasl.secret import Secret
 from pillarbox.wire.outbox import Outbox
 
 
-@command("LOGIN", state=State.NOT_AUTHENTICATED)
+@command("LOGIN", state=State.NOT_AUTHENTICATED, private=True)
 @dataclass(frozen=True, slots=True)
 class Login:
     """A name and a password, in the clear but for TLS."""
