@@ -82,12 +82,13 @@ class Framer:
 
     def take_line(self, limit: int) -> bytes | None:
         """The next line without its line end, whatever it is (a SASL response, DONE). Raises Disconnect."""
+        # A long line cannot be skipped: it may end by announcing a literal, whose octets would then be read as commands.
         try:
             line = self._buffer.take_line(limit)
         except LineTooLong:
-            line = None
+            raise Disconnect("The line is too long") from None
         if line is None:
-            if len(self._buffer) > limit:
+            if self._buffer.skipping:
                 raise Disconnect("The line is too long")
             return None
         if b"\0" in line:

@@ -24,7 +24,8 @@ _LIST_MAILBOX_UTF8 = re.compile(rb"[!#$&'+,\-./0-9:;<=>?@A-Z\[\]^_`a-z|}~%*\x80-
 _QUOTED = re.compile(rb'"([^"\\\r\n\x80-\xff]*(?:\\["\\][^"\\\r\n\x80-\xff]*)*)"')
 _QUOTED_UTF8 = re.compile(rb'"([^"\\\r\n]*(?:\\["\\][^"\\\r\n]*)*)"')
 _QUOTED_PAIR = re.compile(rb'\\(["\\])')
-_LITERAL = re.compile(rb"~?\{([0-9]{1,19})\+?\}\r\n")
+_LITERAL = re.compile(rb"\{([0-9]{1,19})\+?\}\r\n")
+_ANNOUNCEMENT = re.compile(rb"~?\{([0-9]{1,19})\+?\}\r\n")
 _NUMBER = re.compile(rb"[0-9]{1,20}")
 _FLAG = re.compile(rb"\\?[!#$&'+,\-./0-9:;<=>?@A-Z\[^_`a-z|}~]+")
 _SET = re.compile(
@@ -126,7 +127,7 @@ class Cursor:
         return self.atom().decode("ascii").upper()
 
     def string(self) -> bytes:
-        """string = quoted / literal (literal8 too)."""
+        """string = quoted / literal."""
         if (found := self.match(_QUOTED_UTF8 if self.utf8 else _QUOTED)) is not None:
             text = found[1]
             return _QUOTED_PAIR.sub(rb"\1", text) if b"\\" in text else text
@@ -140,7 +141,7 @@ class Cursor:
 
     def announcement(self) -> bool:
         """Read a literal's "{5}" without its octets, which went elsewhere; whether one stands here."""
-        return self.match(_LITERAL) is not None
+        return self.match(_ANNOUNCEMENT) is not None
 
     def astring(self) -> bytes:
         """astring = 1*ASTRING-CHAR / string."""
@@ -219,11 +220,8 @@ class Cursor:
         ranges = []
         for part in found[0].split(b","):
             low, colon, high = part.partition(b":")
-            first = STAR if low == b"*" else int(low)
-            last = first if not colon else STAR if high == b"*" else int(high)
-            ranges.append((first, last))
-        if max(max(pair) for pair in ranges) > STAR:
-            raise BadSyntax("Expected a set of message numbers")
+            first = _place(low)
+            ranges.append((first, _place(high) if colon else first))
         return MessageSet(tuple(ranges), by_uid=by_uid)
 
     # Time.
@@ -253,6 +251,15 @@ class Cursor:
             return date(int(found[4]), _month(found[3]), int(found[2]))
         except ValueError:
             raise BadSyntax("There is no such date") from None
+
+
+def _place(digits: bytes) -> int:
+    """seq-number = nz-number / "*"."""
+    if digits == b"*":
+        return STAR
+    if (number := int(digits)) > MAX_NUMBER:
+        raise BadSyntax("Expected a set of message numbers")
+    return number
 
 
 def _month(name: bytes) -> int:

@@ -5,8 +5,8 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-STAR = 2**32
-"""Stands for "*", the largest number in use; above every UID, so that ranges sort by themselves."""
+STAR = 2**33
+"""Stands for "*", the largest number in use; above every number."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,11 @@ class LineBuffer:
     def __len__(self) -> int:
         return len(self.octets)
 
+    @property
+    def skipping(self) -> bool:
+        """Whether the line that is coming in is too long already: an engine may give up before its end."""
+        return self._skipping
+
     def feed(self, octets: bytes) -> None:
         """Add what was received."""
         self.octets += octets
