@@ -26,6 +26,8 @@ def test_each_file_names_its_rfc(module: object) -> None:
 @pytest.mark.parametrize("entry", TABLE.values(), ids=lambda entry: entry.name)
 def test_each_command_says_what_it_does_and_is_in_a_dialog(entry: Entry) -> None:
     assert entry.command.__doc__
+    if entry.name.removeprefix("UID ") in ("FETCH", "SEARCH"):
+        return  # they have tables of their own
     sent = b"".join(read(path)[0] for path in DIALOGS)
     assert re.search(rb"(?im)^\S+ " + entry.name.encode() + rb"\b", sent), f"no dialog has {entry.name}"
 
