@@ -127,11 +127,16 @@ class Batch:
 
     def add_blob(self, blob: int, octets: bytes, crc: int, summary: bytes, note: bytes) -> None:
         """Octets for the segment, and their place for the index."""
-        header = record_header(blob, len(octets), crc, note)
-        self.buffers += (header, octets, note)
-        self.place_blob(blob, self.segment, self.end, len(octets), crc, summary)
+        self.place_blob(blob, self.segment, self.add_record(blob, octets, crc, note), len(octets), crc, summary)
+
+    def add_record(self, blob: int, octets: bytes, crc: int, note: bytes) -> int:
+        """Octets for the segment; returns the offset they will have."""
+        offset = self.end
+        self.buffers += (record_header(blob, len(octets), crc, note), octets, note)
         self.end += RECORD_HEADER + len(octets) + len(note)
         self.octets += len(octets)
+        self.version += 1
+        return offset
 
     def place_blob(self, blob: int, segment: int, offset: int, size: int, crc: int, summary: bytes) -> None:
         """A blob whose octets are (or will be) in a segment."""
@@ -193,13 +198,20 @@ class Batch:
 
     def commit(self, connection: apsw.Connection, log: SegmentLog) -> None:
         """Make everything durable: octets first, then the index that refers to them. Raises OSError, apsw.Error."""
-        if self.buffers:
-            log.write(self.segment, self.start, self.buffers)
-        connection.execute("BEGIN IMMEDIATE")
         try:
+            if self.buffers:
+                log.write(self.segment, self.start, self.buffers)
+            connection.execute("BEGIN IMMEDIATE")
             self._write(connection)
-            connection.execute("COMMIT")
         except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            if self.buffers:
+                log.take_back(self.segment, self.start)
+            raise
+        try:
+            connection.execute("COMMIT")
+        except BaseException:  # after a crash it may turn out to have happened: the octets stay
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise

@@ -57,7 +57,7 @@ STEPS = [
     CREATE TABLE blobs (
         id INTEGER PRIMARY KEY, segment INTEGER NOT NULL, offset INTEGER NOT NULL, size INTEGER NOT NULL,
         crc INTEGER NOT NULL, summary BLOB NOT NULL);
-    CREATE INDEX blobs_by_segment ON blobs (segment);
+    CREATE INDEX blobs_by_segment ON blobs (segment, offset);
     -- Blobs that lost a reference: the sweeper looks whether it was the last one.
     CREATE TABLE released (blob INTEGER PRIMARY KEY);
     CREATE TABLE segments (id INTEGER PRIMARY KEY, live INTEGER NOT NULL);

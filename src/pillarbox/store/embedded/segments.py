@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pillarbox.store.api import StoreError
 from pillarbox.store.embedded.place import sync_folder
 
 FILE_HEADER = b"Pillarbox segment 1\n"
@@ -24,6 +23,7 @@ _RECORD = struct.Struct("<4sQQIII")
 _CHECK = struct.Struct("<I")
 RECORD_HEADER = _RECORD.size + _CHECK.size
 _BUFFERS = 1000  # IOV_MAX is 1024
+_PIECE = 1024 * 1024
 _SUFFIX = ".segment"
 
 
@@ -89,6 +89,18 @@ class SegmentLog:
             self.close()
             raise
 
+    def take_back(self, number: int, offset: int) -> None:
+        """Remove what was written from an offset on, if that is possible; the segment must not be used again."""
+        self.close()
+        path = path_of(self.folder, number)
+        try:
+            if offset == len(FILE_HEADER):
+                path.unlink()
+            else:
+                os.truncate(path, offset)
+        except OSError:
+            pass  # dead octets, no harm
+
     def close(self) -> None:
         """Close the file."""
         if self._file >= 0:
@@ -132,7 +144,7 @@ def write_alone(folder: Path, number: int, blob: int, size: int, chunks: Iterabl
             write_all(file, [chunk], at)
             at += len(chunk)
         if at - start != size:
-            raise StoreError(f"a spool promised {size} octets and gave {at - start}")
+            raise OSError(f"a spool promised {size} octets and gave {at - start}")
         write_all(file, [note], at)
         write_all(file, [record_header(blob, size, crc, note)], len(FILE_HEADER))
         os.fdatasync(file)
@@ -165,3 +177,24 @@ def scan(folder: Path, segment: int, offset: int = len(FILE_HEADER)) -> Iterator
                 return
             yield Record(blob, offset, length, crc, note)
             offset += RECORD_HEADER + length + note_size
+
+
+def is_whole(folder: Path, segment: int, offset: int, *, blob: int, size: int, crc: int) -> bool:
+    """Whether this very record is at this place and its octets are right."""
+    try:
+        with path_of(folder, segment).open("rb") as file:
+            file.seek(offset)
+            head = file.read(RECORD_HEADER)
+            if len(head) < RECORD_HEADER or _CHECK.unpack_from(head, _RECORD.size)[0] != zlib.crc32(
+                head[: _RECORD.size]
+            ):
+                return False
+            if _RECORD.unpack_from(head)[:4] != (_MAGIC, blob, size, crc):
+                return False
+            actual = 0
+            while size > 0 and (piece := file.read(min(size, _PIECE))):
+                actual = zlib.crc32(piece, actual)
+                size -= len(piece)
+            return size == 0 and actual == crc
+    except OSError:
+        return False

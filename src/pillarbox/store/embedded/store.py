@@ -12,7 +12,9 @@ from pillarbox.store.api import Bounce, Delivery, Relay, StoreUnavailable
 from pillarbox.store.changes import ChangeFeed
 from pillarbox.store.embedded import acceptance, mail, schema, segments, state
 from pillarbox.store.embedded.batch import Batch
+from pillarbox.store.embedded.compaction import Compaction
 from pillarbox.store.embedded.directory import EmbeddedDirectory
+from pillarbox.store.embedded.fsck import EmbeddedCheck
 from pillarbox.store.embedded.incoming import Incoming, Intake
 from pillarbox.store.embedded.mail import EmbeddedMail
 from pillarbox.store.embedded.mailboxes import existing_name
@@ -22,6 +24,7 @@ from pillarbox.store.embedded.reading import BlobReader, SegmentReader
 from pillarbox.store.embedded.records import Records
 from pillarbox.store.embedded.segments import SegmentLog
 from pillarbox.store.embedded.state import Mailbox, State
+from pillarbox.store.embedded.sweeper import Sweeper
 from pillarbox.store.embedded.views import Views
 from pillarbox.store.embedded.writer import Observer, Writer
 from pillarbox.store.spool import Spool
@@ -39,6 +42,7 @@ class EmbeddedStore:
 
     def __init__(self, place: Place, known: State, log: SegmentLog, index: apsw.Connection, observer: Observer) -> None:
         self._place = place
+        self._closed = False
         self._state = known
         self._log = log
         self._index = index
@@ -54,6 +58,10 @@ class EmbeddedStore:
         self._directory = EmbeddedDirectory(known, self._writer)
         self._mail = EmbeddedMail(known, self._writer, self._views, self._intake, records)
         self._queue = EmbeddedQueue(self._writer, self._near, self._blobs, self._prepare_bounce)
+        self._check = EmbeddedCheck(known, self._writer, self._views, self._far, place.segments, self._threads)
+        compaction = Compaction(self._writer, log, self._reader, self._near, self._threads, observer)
+        self._sweeper = Sweeper(self._writer, compaction, self._near, observer)
+        self._writer.on_garbage = self._sweeper.wake
 
     @classmethod
     async def open(
@@ -91,6 +99,11 @@ class EmbeddedStore:
     def queue(self) -> EmbeddedQueue:
         return self._queue
 
+    @property
+    def check(self) -> EmbeddedCheck:
+        """Finds and repairs damage, see `store.api.Check`."""
+        return self._check
+
     def spool(self) -> Spool:
         return Spool(str(self._place.incoming))
 
@@ -105,6 +118,10 @@ class EmbeddedStore:
             raise
 
     async def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        await self._sweeper.close()
         await self._views.close()
         if self._state.recent_claims:
             await self._writer.do(lambda batch: batch.then(lambda: None))
@@ -155,10 +172,25 @@ def _read(place: Place, clock: Callable[[], float]) -> tuple[State, SegmentLog, 
         there = segments.numbers(place.segments)
         # Always a new segment: what a crash left behind the last whole record is never written over.
         log = SegmentLog(place.segments, max([0, *there, index.execute("SELECT max(id) FROM segments").get or 0]) + 1)
-        for number in there[-1:]:
-            for record in segments.scan(place.segments, number):
-                known.last_blob = max(known.last_blob, record.blob)
+        _look_at_leftovers(place, known, index, there)
     except BaseException:
         index.close()
         raise
     return known, log, index
+
+
+def _look_at_leftovers(place: Place, known: State, index: apsw.Connection, there: list[int]) -> None:
+    """What a crash may have left: records that no commit refers to. Their blob ids are not given again; a file without
+    any whole record goes."""
+    committed = {segment for (segment,) in schema.query(index, "SELECT id FROM segments")}
+    for number in there:
+        if number not in committed:
+            records = list(segments.scan(place.segments, number))
+            if not records:
+                segments.path_of(place.segments, number).unlink()
+        elif number == there[-1]:
+            last = schema.query(index, "SELECT max(offset) FROM blobs WHERE segment = ?", (number,))[0][0]
+            records = [] if last is None else list(segments.scan(place.segments, number, last))
+        else:
+            continue
+        known.last_blob = max([known.last_blob, *(record.blob for record in records)])

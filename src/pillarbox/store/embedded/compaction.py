@@ -1,0 +1,121 @@
+"""Compaction: a segment of which most is dead gives back its space; what lives in it moves to the end of the log.
+
+The index names the new place in the same commit that writes the octets there; the old file goes after that commit. Who still
+reads from it holds it open.
+"""
+
+import asyncio
+import zlib
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+import apsw
+
+from pillarbox.store.embedded.batch import Batch
+from pillarbox.store.embedded.reading import SegmentReader
+from pillarbox.store.embedded.schema import query
+from pillarbox.store.embedded.segments import FILE_HEADER, RECORD_HEADER, Record, SegmentLog, path_of, scan
+from pillarbox.store.embedded.writer import Observer, Writer
+
+_OCTETS = 2 * 1024 * 1024  # to a step: some milliseconds of the writer's time
+_LIVE_SHARE = 0.5  # compacting what is half dead moves each octet once on average
+
+
+@dataclass(frozen=True, slots=True)
+class _Moving:
+    record: Record
+    octets: bytes
+
+
+class Compaction:
+    """`near` is a connection for the event loop."""
+
+    def __init__(
+        self,
+        writer: Writer,
+        log: SegmentLog,
+        reader: SegmentReader,
+        near: apsw.Connection,
+        threads: Executor,
+        observer: Observer,
+    ) -> None:
+        self._writer = writer
+        self._log = log
+        self._reader = reader
+        self._near = near
+        self._threads = threads
+        self._observer = observer
+        self._damaged: set[int] = set()
+
+    async def run(self) -> None:
+        """Compact every segment that is worth it. Raises StoreError, OSError."""
+        for segment, live in query(self._near, "SELECT id, live FROM segments ORDER BY id"):
+            if segment != self._log.number and segment not in self._damaged and self._is_worth_it(segment, live):
+                await self._compact(segment)
+
+    def _is_worth_it(self, segment: int, live: int) -> bool:
+        if live <= 0:
+            return True
+        try:
+            size = path_of(self._log.folder, segment).stat().st_size - len(FILE_HEADER)
+        except FileNotFoundError:
+            return False  # fsck's matter
+        return live < size * _LIVE_SHARE
+
+    async def _compact(self, segment: int) -> None:
+        loop = asyncio.get_running_loop()
+        living = {b: (at, crc) for b, at, crc in query(self._near, _BLOBS, (segment,))}
+        records = await loop.run_in_executor(self._threads, self._records, segment) if living else []
+        moving = [r for r in records if living.get(r.blob) == (r.offset, r.crc)]
+        if len(moving) < len(living):
+            self._give_up(segment)
+            return
+        while moving:
+            some: list[Record] = []
+            while moving and sum(r.size for r in some) < _OCTETS:
+                some.append(moving.pop())
+            loaded = await loop.run_in_executor(self._threads, self._load, segment, some)
+            if loaded is None:
+                self._give_up(segment)
+                return
+            await self._writer.do(lambda batch, loaded=loaded: _stage_move(batch, segment, loaded))  # type: ignore[misc]
+        await self._writer.do(lambda batch: batch.execute("DELETE FROM segments WHERE id = ?", (segment,)))
+        self._reader.forget(segment)
+        path = path_of(self._log.folder, segment)
+        await loop.run_in_executor(self._threads, lambda: path.unlink(missing_ok=True))
+
+    def _give_up(self, segment: int) -> None:
+        """Something in it cannot be read: better keep all of it."""
+        self._damaged.add(segment)
+        self._observer("segment_damaged", segment=segment)
+
+    def _records(self, segment: int) -> list[Record]:
+        return list(scan(self._log.folder, segment))
+
+    def _load(self, segment: int, records: list[Record]) -> list[_Moving] | None:
+        loaded = []
+        with path_of(self._log.folder, segment).open("rb") as file:
+            for record in records:
+                file.seek(record.offset + RECORD_HEADER)
+                octets = file.read(record.size)
+                if zlib.crc32(octets) != record.crc:
+                    return None
+                loaded.append(_Moving(record, octets))
+        return loaded
+
+
+_BLOBS = "SELECT id, offset, crc FROM blobs WHERE segment = ?"
+
+
+def _stage_move(batch: Batch, segment: int, moving: list[_Moving]) -> None:
+    for m in moving:
+        offset = batch.add_record(m.record.blob, m.octets, m.record.crc, m.record.note)
+        batch.execute(
+            "UPDATE blobs SET segment = ?, offset = ? WHERE id = ? AND segment = ?",
+            (batch.segment, offset, m.record.blob, segment),
+        )
+        batch.execute("UPDATE segments SET live = live - ? WHERE id = ?", (RECORD_HEADER + m.record.size, segment))
+        batch.execute(
+            "INSERT INTO segments VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET live = live + excluded.live",
+            (batch.segment, RECORD_HEADER + m.record.size),
+        )

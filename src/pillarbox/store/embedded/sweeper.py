@@ -1,0 +1,119 @@
+"""Sweeper: takes away, in small steps behind everyone's back, what nothing refers to any more.
+
+First rows of expunged messages and deleted mailboxes, then blobs without a reference; `compaction` does the rest. Each
+step is an operation like any other, so a crash at any point loses nothing. A blob is dead when neither a message's row nor a
+queue entry refers to it.
+"""
+
+import asyncio
+
+import apsw
+import msgspec
+
+from pillarbox.store.api import StoreError
+from pillarbox.store.embedded.batch import Batch
+from pillarbox.store.embedded.changelog import decode_uids
+from pillarbox.store.embedded.compaction import Compaction
+from pillarbox.store.embedded.schema import query
+from pillarbox.store.embedded.segments import RECORD_HEADER
+from pillarbox.store.embedded.writer import Observer, Writer
+
+_ROWS = 500  # to a step: some milliseconds of the writer's time
+
+_DEAD = (
+    "id IN (SELECT value FROM json_each(?1)) AND NOT EXISTS (SELECT 1 FROM messages WHERE blob = blobs.id) "
+    "AND NOT EXISTS (SELECT 1 FROM queue WHERE blob = blobs.id)"
+)
+_DEAD_OCTETS = f"SELECT segment, sum(size + {RECORD_HEADER}) AS octets FROM blobs WHERE {_DEAD} GROUP BY segment"
+
+Statement = tuple[str, tuple[object, ...]]
+
+_json = msgspec.json.Encoder()
+
+
+class Sweeper:
+    """Runs as one task until `close`. `near` is a connection for the event loop."""
+
+    def __init__(self, writer: Writer, compaction: Compaction, near: apsw.Connection, observer: Observer) -> None:
+        self._writer = writer
+        self._compaction = compaction
+        self._near = near
+        self._observer = observer
+        self._garbage = asyncio.Event()
+        self._garbage.set()  # the last run may have left some
+        self._task = asyncio.create_task(self._run(), name="pillarbox-sweeper")
+
+    def wake(self) -> None:
+        """There is something to do."""
+        self._garbage.set()
+
+    async def close(self) -> None:
+        """Stop; what is half done goes on at the next start."""
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    async def sweep(self) -> None:
+        """Take away everything that can go. Raises StoreError, OSError."""
+        while await self._sweep_messages() or await self._sweep_mailboxes() or await self._sweep_blobs():
+            pass
+        await self._compaction.run()
+
+    async def _run(self) -> None:
+        while True:
+            await self._garbage.wait()
+            self._garbage.clear()
+            try:
+                await self.sweep()
+            except (StoreError, OSError, apsw.Error) as error:  # the disk's trouble: the next garbage wakes us again
+                self._observer("sweep_failed", reason=str(error))
+
+    async def _sweep_messages(self) -> bool:
+        found = query(self._near, "SELECT mailbox, modseq, uids FROM expunges WHERE swept = 0 LIMIT 1")
+        for mailbox, modseq, octets in found:
+            uids = decode_uids(octets)
+            for i in range(0, len(uids), _ROWS):
+                which = "uid IN (SELECT value FROM json_each(?2))"
+                await self._execute(*_forget_messages(which, mailbox, _text(uids[i : i + _ROWS])))
+            await self._execute(("UPDATE expunges SET swept = 1 WHERE mailbox = ? AND modseq = ?", (mailbox, modseq)))
+        return bool(found)
+
+    async def _sweep_mailboxes(self) -> bool:
+        found = query(self._near, "SELECT mailbox FROM deleted_mailboxes LIMIT 1")
+        for (mailbox,) in found:
+            some = "SELECT uid FROM messages WHERE mailbox = ? ORDER BY uid LIMIT ?"
+            last = query(self._near, f"SELECT max(uid) FROM ({some})", (mailbox, _ROWS))[0][0]
+            if last is None:
+                await self._execute(("DELETE FROM deleted_mailboxes WHERE mailbox = ?", (mailbox,)))
+            else:
+                await self._execute(*_forget_messages("uid <= ?2", mailbox, last))
+        return bool(found)
+
+    async def _sweep_blobs(self) -> bool:
+        found = [blob for (blob,) in query(self._near, "SELECT blob FROM released LIMIT ?", (_ROWS,))]
+        if found:
+            ids = (_text(found),)
+            await self._execute(
+                (f"UPDATE segments SET live = live - d.octets FROM ({_DEAD_OCTETS}) AS d WHERE id = d.segment", ids),
+                (f"DELETE FROM blobs WHERE {_DEAD}", ids),
+                ("DELETE FROM released WHERE blob IN (SELECT value FROM json_each(?1))", ids),
+            )
+        return bool(found)
+
+    async def _execute(self, *statements: Statement) -> None:
+        def plan(batch: Batch) -> None:
+            for sql, row in statements:
+                batch.execute(sql, row)
+
+        await self._writer.do(plan)
+
+
+def _forget_messages(which: str, mailbox: int, value: object) -> tuple[Statement, Statement]:
+    row = (mailbox, value)
+    return (
+        (f"INSERT OR IGNORE INTO released SELECT blob FROM messages WHERE mailbox = ?1 AND {which}", row),
+        (f"DELETE FROM messages WHERE mailbox = ?1 AND {which}", row),
+    )
+
+
+def _text(numbers: list[int]) -> str:
+    return _json.encode(numbers).decode()
