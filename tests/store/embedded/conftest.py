@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from tests.store.conftest import HASHES
 
 from pillarbox.store.embedded import EmbeddedStore
-from tests.store.conftest import HASHES
 
 
 class Observed(list[tuple[str, dict[str, object]]]):

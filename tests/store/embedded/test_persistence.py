@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.store.conftest import HASHES, message
 
 from pillarbox.store.api import Alias, Delivery, NewMessage, RecipientState, Relay, StoreMode
 from pillarbox.store.embedded import EmbeddedStore, incoming, views
 from pillarbox.store.spool import Spool
 from pillarbox.store.view import MailboxView
-from tests.store.conftest import HASHES, message
 
 
 def contents(view: MailboxView) -> object:

@@ -39,6 +39,7 @@ class Sweeper:
         self._compaction = compaction
         self._near = near
         self._observer = observer
+        self._lock = asyncio.Lock()
         self._garbage = asyncio.Event()
         self._garbage.set()  # the last run may have left some
         self._task = asyncio.create_task(self._run(), name="pillarbox-sweeper")
@@ -54,9 +55,10 @@ class Sweeper:
 
     async def sweep(self) -> None:
         """Take away everything that can go. Raises StoreError, OSError."""
-        while await self._sweep_messages() or await self._sweep_mailboxes() or await self._sweep_blobs():
-            pass
-        await self._compaction.run()
+        async with self._lock:
+            while await self._sweep_messages() or await self._sweep_mailboxes() or await self._sweep_blobs():
+                pass
+            await self._compaction.run()
 
     async def _run(self) -> None:
         while True:
