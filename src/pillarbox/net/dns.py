@@ -14,6 +14,7 @@ import dns.asyncresolver
 import dns.exception
 import dns.flags
 import dns.name
+import dns.nameserver
 import dns.rdatatype
 import dns.resolver
 import dns.reversename
@@ -31,11 +32,11 @@ AT_A_TIME = 200
 
 @dataclass(frozen=True, slots=True)
 class DnsPolicy:
-    """`servers`: IP addresses, empty for those of the system (/etc/resolv.conf). `timeout`: seconds for one question, all
-    servers and repetitions included. `trust_authentic`: whether the AD bit counts; None: from loopback servers only."""
+    """`servers`: IP addresses and ports, empty for those of the system (/etc/resolv.conf). `timeout`: seconds for one
+    question, all servers and repetitions included. `trust_authentic`: whether the AD bit counts; None: from loopback
+    servers only."""
 
-    servers: tuple[str, ...] = ()
-    port: int = 53
+    servers: tuple[tuple[str, int], ...] = ()
     timeout: float = 10.0
     trust_authentic: bool | None = None
 
@@ -44,10 +45,7 @@ class DnsResolver:
     """Implements `mailauth.dns.Resolver`."""
 
     def __init__(self, policy: DnsPolicy = DnsPolicy()) -> None:
-        resolver = dns.asyncresolver.Resolver(configure=not policy.servers)
-        if policy.servers:
-            resolver.nameservers = list(policy.servers)
-            resolver.port = policy.port
+        resolver = _resolver(policy.servers)
         resolver.lifetime = policy.timeout
         resolver.search = []
         resolver.cache = dns.resolver.LRUCache(CACHED)
@@ -56,7 +54,7 @@ class DnsResolver:
         self._resolver = resolver
         self._trusted = policy.trust_authentic
         if self._trusted is None:
-            self._trusted = all(_is_loopback(str(server)) for server in resolver.nameservers)
+            self._trusted = all(_is_loopback(server) for server in resolver.nameservers)
         self._slots = asyncio.Semaphore(AT_A_TIME)
         self._asked: dict[tuple[str, str], asyncio.Task[dns.resolver.Answer]] = {}
 
@@ -122,13 +120,25 @@ class DnsResolver:
         return bool(responses) and all(self._is_authentic(r) for r in responses.values())
 
 
+def _resolver(servers: tuple[tuple[str, int], ...]) -> dns.asyncresolver.Resolver:
+    if not servers:
+        try:
+            return dns.asyncresolver.Resolver()
+        except dns.resolver.NoResolverConfiguration:
+            servers = (("127.0.0.1", 53),)  # as the C library does without /etc/resolv.conf
+    resolver = dns.asyncresolver.Resolver(configure=False)
+    resolver.nameservers = [dns.nameserver.Do53Nameserver(address, port) for address, port in servers]
+    return resolver
+
+
 def _host(name: dns.name.Name) -> str:
     return name.to_text(omit_final_dot=True).lower() if name != dns.name.root else ""
 
 
-def _is_loopback(server: str) -> bool:
+def _is_loopback(server: str | dns.nameserver.Nameserver) -> bool:
+    address = server.address if isinstance(server, dns.nameserver.Do53Nameserver) else str(server)
     try:
-        return ipaddress.ip_address(server).is_loopback
+        return ipaddress.ip_address(address).is_loopback
     except ValueError:
         return False
 

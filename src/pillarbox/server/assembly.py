@@ -23,10 +23,12 @@ from pillarbox.server.authority import local_certificate
 from pillarbox.server.certificates import CertificateError, CertificateWatch, read_names
 from pillarbox.server.control import NAME as CONTROL_SOCKET
 from pillarbox.server.control import ControlServer
-from pillarbox.server.services import Parts, make_services
+from pillarbox.server.relaying import Relaying
+from pillarbox.server.services import Parts, make_services, transfer_policy
 from pillarbox.server.settings import Config
 from pillarbox.store.api import Store, StoreError
 from pillarbox.store.embedded import EmbeddedStore
+from pillarbox.transfer.delivery import AddressBook
 
 Tell = Callable[..., None]
 """Says what happened to the server itself: an event name and facts."""
@@ -66,6 +68,7 @@ class Server:
         self._connections: Connections | None = None
         self._control: ControlServer | None = None
         self._access: Access | None = None
+        self._relaying: Relaying | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -125,7 +128,8 @@ class Server:
                 limits.before_login_per_address,
             ),
         )
-        services = make_services(Parts(self.config, self.host_name, self._store, access))
+        parts = Parts(self.config, self.host_name, self._store, access)
+        services = make_services(parts)
         for name in self._sockets.keys() - services.keys():
             for unused in self._sockets.pop(name):
                 unused.close()
@@ -137,6 +141,7 @@ class Server:
         except (OSError, ssl.SSLError, CertificateError) as error:
             raise StartError(f"the certificate cannot be used: {error}") from error
         await self._start_control()
+        await self._start_relaying(parts)
         watch = CertificateWatch(self.reload_certificates, self._renew, self._certificate_paths)
         self._tasks.append(asyncio.create_task(watch.run(), name="certificates"))
         for listener in self._listeners.values():
@@ -150,6 +155,8 @@ class Server:
         if self._connections is not None:
             cut_off = await self._connections.shut_down(self.config.limits.shutdown_patience)
             self._tell("connections_closed", cut_off=cut_off)
+        if self._relaying is not None:
+            await self._relaying.stop()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -160,7 +167,7 @@ class Server:
         if self._store is not None:
             await self._store.close()
         self._close_sockets()
-        self._listeners, self._connections, self._control = {}, None, None
+        self._listeners, self._connections, self._control, self._relaying = {}, None, None, None
         self._tasks.clear()
         self._tell("stopped")
 
@@ -218,6 +225,20 @@ class Server:
         )
         return [*first, *(Path(p) for entry in tls.more for p in (entry.certificate, entry.key))]
 
+    # --- relay --------------------------------------------------------------------------------------------------------
+
+    async def _start_relaying(self, parts: Parts) -> None:
+        """Unless all mail for other domains stays here: then nothing leaves, no question to the DNS either."""
+        if self.config.relay.everything_to:
+            return
+        book = AddressBook(parts.store.directory, transfer_policy(parts))
+        own = await _own_addresses(self.addresses.get("smtp"), self.config.relay.port)
+        try:
+            self._relaying = Relaying(self.config, self.host_name, parts.store, book, self._tell, own_addresses=own)
+        except (OSError, ValueError) as error:
+            raise StartError(f"outgoing mail cannot be set up: {error}") from error
+        self._relaying.start()
+
     # --- control ------------------------------------------------------------------------------------------------------
 
     async def _start_control(self) -> None:
@@ -233,6 +254,20 @@ class Server:
             for listening in sockets:
                 listening.close()
         self._sockets.clear()
+
+
+async def _own_addresses(smtp: tuple[str, int] | None, port: int) -> frozenset[str]:
+    """Addresses at which a relay to `port` would meet this server itself."""
+    if smtp is None or smtp[1] != port:
+        return frozenset()
+    if smtp[0] not in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
+        return frozenset((smtp[0],))
+    looking = asyncio.get_running_loop().getaddrinfo(socket.gethostname(), None)
+    try:
+        found = {str(entry[4][0]) for entry in await asyncio.wait_for(looking, 2.0)}
+    except OSError:  # TimeoutError is one
+        found = set()
+    return frozenset(found | {"127.0.0.1", "::1"})
 
 
 def _kept_secret(path: Path) -> bytes:

@@ -121,6 +121,7 @@ class Relay(Struct, frozen=True, forbid_unknown_fields=True):
     """Mail on its way to other servers."""
 
     smarthost: Annotated[Smarthost, Meta(description="A server that all outgoing mail is handed to.")] = Smarthost()
+    port: Annotated[Port, Meta(description="Port at which other servers are reached: 25 but in experiments.")] = 25
     first_wait: Annotated[
         Seconds, Meta(description="Seconds after the first failed attempt; each further wait is twice as long.")
     ] = 300.0

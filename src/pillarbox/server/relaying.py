@@ -1,0 +1,117 @@
+"""The relay put together: the queue's runner, the SMTP client behind it, and the DNS it asks, by the configuration."""
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+
+from pillarbox.mail.address import Address, BadAddress
+from pillarbox.mail.status import Refused
+from pillarbox.net.dns import DnsPolicy, DnsResolver
+from pillarbox.net.smtp_sender import SenderPolicy, SmtpSender
+from pillarbox.queue.bounce import Locate, Whereabouts
+from pillarbox.queue.policy import Policy, Schedule, Smarthost
+from pillarbox.queue.runner import QueueRunner
+from pillarbox.sasl.secret import Secret
+from pillarbox.server.settings import Config
+from pillarbox.smtp.client.policy import ClientPolicy, Login, TlsMode
+from pillarbox.store.api import Delivery, Store
+from pillarbox.transfer.delivery import AddressBook
+from pillarbox.transfer.queue_id import fresh_queue_id
+
+_TLS_MODES = {"implicit": TlsMode.IMPLICIT, "starttls": TlsMode.REQUIRED, "none": TlsMode.NONE}
+
+
+class Relaying:
+    """Runs the queue until `stop`. `own_addresses`: where this server itself answers at the relay's port.
+
+    `verified` is the context that a smarthost's certificate is checked with.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        host_name: str,
+        store: Store,
+        book: AddressBook,
+        tell: Callable[..., None],
+        *,
+        own_addresses: frozenset[str] = frozenset(),
+        verified: ssl.SSLContext | None = None,
+    ) -> None:
+        sender_policy = SenderPolicy(ClientPolicy(host_name))
+        self._sender = SmtpSender(sender_policy, verified=verified)
+        self._runner = QueueRunner(
+            store,
+            self._sender,
+            DnsResolver(DnsPolicy(tuple(_server(text) for text in config.dns.servers))),
+            queue_policy(config, host_name, own_addresses),
+            locate=_locate(book),
+            emit=tell,
+            new_id=fresh_queue_id,
+        )
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to relay."""
+        self._task = asyncio.create_task(self._runner.run(), name="queue")
+
+    async def stop(self) -> None:
+        """Let running attempts finish for a moment, then leave every server."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+        await self._sender.close()
+
+
+def queue_policy(config: Config, host_name: str, own_addresses: frozenset[str]) -> Policy:
+    """How mail is relayed. Raises OSError when the smarthost's password cannot be read."""
+    relay = config.relay
+    return Policy(
+        host_name=host_name,
+        port=relay.port,
+        smarthost=_smarthost(config),
+        own_addresses=own_addresses,
+        schedule=Schedule(
+            first=relay.first_wait,
+            longest=relay.longest_wait,
+            lifetime=relay.give_up_after,
+            warn_after=relay.warn_after,
+        ),
+    )
+
+
+def _smarthost(config: Config) -> Smarthost | None:
+    given = config.relay.smarthost
+    if not given.host:
+        return None
+    login = None
+    if given.username:
+        first_line = Path(given.password_file).read_text(encoding="utf-8").partition("\n")[0]
+        login = Login(given.username, Secret(first_line.rstrip("\r")))
+    return Smarthost(given.host, given.port, _TLS_MODES[given.security], login)
+
+
+def _locate(book: AddressBook) -> Locate:
+    """Bounces go where any other mail for the address goes, aliases and all."""
+
+    async def locate(address: str) -> Whereabouts:
+        try:
+            found = await book.resolve(Address.parse(address))
+        except (BadAddress, Refused):
+            return Whereabouts()
+        return Whereabouts([Delivery(a.id) for a in found.accounts], [str(a) for a in found.elsewhere])
+
+    return locate
+
+
+def _server(text: str) -> tuple[str, int]:
+    """ "192.0.2.1", "192.0.2.1:5353", "2001:db8::1" or "[2001:db8::1]:5353"."""
+    if text.startswith("["):
+        address, _, port = text[1:].partition("]")
+        return address, int(port.removeprefix(":") or 53)
+    if text.count(":") == 1:
+        address, _, port = text.partition(":")
+        return address, int(port)
+    return text, 53
