@@ -8,6 +8,8 @@ from pillarbox.imap import policy as imap
 from pillarbox.imap.engine import ImapEngine
 from pillarbox.net.connections import Service
 from pillarbox.net.tls import ServerTls, TlsProfile
+from pillarbox.pop3.engine import Pop3Engine
+from pillarbox.pop3.maildrop import MaildropLocks
 from pillarbox.sasl.registry import fresh_nonce
 from pillarbox.server.settings import Config
 from pillarbox.smtp import policy as smtp
@@ -86,10 +88,17 @@ def _engines(parts: Parts) -> dict[str, Callable[[Link], Engine]]:
     def imap_engine(link: Link) -> Engine:
         return ImapEngine(link, store, access.credentials(link), imap_policy, nonce=fresh_nonce)
 
+    locks = MaildropLocks()
+
+    def pop3_engine(link: Link) -> Engine:
+        return Pop3Engine(link, store, access.credentials(link), locks=locks, nonce=fresh_nonce)
+
     return {
         "smtp": _smtp_engine(parts, "smtp", Reception(store, policy)),
         "submissions": _smtp_engine(parts, "submissions", submission),
         "submission": _smtp_engine(parts, "submission", submission),
+        "pop3": pop3_engine,
+        "pop3s": pop3_engine,
         "imap": imap_engine,
         "imaps": imap_engine,
     }

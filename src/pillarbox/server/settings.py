@@ -201,7 +201,9 @@ def settings(struct: type[Struct] = Config, prefix: str = "", defaults: Struct |
     """Every setting with its default and meaning, in the order of the file."""
     defaults = defaults if defaults is not None or struct is not Config else Config()
     found: list[Setting] = []
-    for name, hint in get_type_hints(struct, include_extras=True).items():
+    hints = get_type_hints(struct, include_extras=True)
+    # In TOML whatever follows the head of a table belongs to it, so that tables come last.
+    for name, hint in sorted(hints.items(), key=lambda item: struct_of(item[1]) is not None):
         inner, meaning = struct_of(hint), description(hint)
         default = getattr(defaults, name) if defaults is not None else msgspec.NODEFAULT
         key = f"{prefix}{name}"

@@ -1,0 +1,98 @@
+"""`pillarbox demo` as a child process on free ports, for tests that talk to it as a stranger would."""
+
+import os
+import random
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+PASSWORD = "pillarbox"
+
+PORTS = {"smtp": 25, "submissions": 465, "submission": 587, "pop3": 110, "pop3s": 995, "imap": 143, "imaps": 993}
+
+SOURCE = Path(__file__).parents[1] / "src"
+
+
+@dataclass(frozen=True)
+class Demo:
+    """A running demo server. `ca` is the file that clients trust."""
+
+    directory: Path
+    offset: int
+    process: subprocess.Popen[bytes]
+
+    def port(self, listener: str) -> int:
+        return PORTS[listener] + self.offset
+
+    @property
+    def ca(self) -> Path:
+        return self.directory / "ca.pem"
+
+    @property
+    def trust(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=str(self.ca))
+
+    def output(self) -> str:
+        """What the server has said so far."""
+        return (self.directory.parent / f"demo-{self.offset}.out").read_text()
+
+
+def free_offset() -> int:
+    """An offset at which all seven ports are free on loopback."""
+    for _ in range(100):
+        offset = random.randint(11_000, 60_000)
+        try:
+            for port in PORTS.values():
+                for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+                    with socket.socket(family) as probe:
+                        probe.bind((host, offset + port))
+        except OSError:
+            continue
+        return offset
+    raise RuntimeError("no seven free ports")
+
+
+def environment() -> dict[str, str]:
+    """The child finds the package in this checkout, whether it is installed or not."""
+    return {**os.environ, "PYTHONPATH": str(SOURCE), "PYTHONWARNINGS": "default", "NO_COLOR": "1", "COLUMNS": "160"}
+
+
+@contextmanager
+def running_demo(directory: Path, *, patience: float = 20.0) -> Iterator[Demo]:
+    """Start one on `directory`, wait until it accepts on every port; stop it by Ctrl-C and check that it ended well."""
+    offset = free_offset()
+    out = directory.parent / f"demo-{offset}.out"
+    with out.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pillarbox", "demo", "--data", str(directory), "--port-offset", str(offset)],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=environment(),
+        )
+    try:
+        deadline = time.monotonic() + patience
+        for port in PORTS.values():
+            while True:
+                try:
+                    socket.create_connection(("127.0.0.1", offset + port), timeout=1).close()
+                    break
+                except OSError:
+                    if process.poll() is not None or time.monotonic() > deadline:
+                        raise RuntimeError(f"the demo did not start:\n{out.read_text()}") from None
+                    time.sleep(0.02)
+        yield Demo(directory, offset, process)
+        assert process.poll() is None, f"the demo ended by itself:\n{out.read_text()}"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=20) == 0, f"Ctrl-C did not stop it cleanly:\n{out.read_text()}"
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
