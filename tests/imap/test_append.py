@@ -68,7 +68,7 @@ async def test_quota_is_checked_before_the_go_ahead(server: Server) -> None:
 async def test_multiappend_is_all_or_none(server: Server) -> None:
     client = await server.client("INBOX")
     answer = await client.send(b"a1 APPEND INBOX {1+}\r\nx (\\Nonsense\\) {1+}\r\ny\r\na2 NOOP\r\n")
-    assert answer == b"a1 BAD Expected a flag\r\na2 OK NOOP completed\r\n" or answer.startswith(b"a1 BAD")
+    assert answer.startswith(b"a1 BAD ")
     assert answer.endswith(b"a2 OK NOOP completed\r\n")
     assert (await client.send(b"a3 APPEND INBOX {1+}\r\nx (a) {0+}\r\n\r\n")).startswith(
         b"a3 NO "
@@ -128,10 +128,5 @@ async def test_what_no_server_filed_is_appended_as_often_as_it_comes(server: Ser
 
 def test_essence_leaves_the_body_alone() -> None:
     message = b"A: 1\r\nbCC: x\r\n\ty\r\nReceived: a\r\nB: 2\r\n\r\nReceived: b\r\n"
-    assert (
-        essence(message) == b"A: 1\r\nB: 2\r\n\r\n\r\nReceived: b\r\n".replace(b"\r\n\r\n\r\n", b"\r\n\r\n\r\n", 1)
-        or True
-    )
-    assert b"Received: b" in essence(message)
-    assert b"Received: a" not in essence(message)
-    assert b"\ty" not in essence(message)
+    assert essence(message) == b"A: 1\r\nB: 2\r\n" + b"\r\nReceived: b\r\n"
+    assert essence(b"no header") == b"no header"

@@ -78,7 +78,7 @@ async def test_limits_grow_with_the_login(server: Server) -> None:
 
 async def test_many_literals_are_one_too_many(server: Server) -> None:
     client = await server.client(policy=Policy(limits=Limits(literals=3)))
-    sent = b"a1 SEARCH" + b" {1+}\r\nx" * 4 + b"\r\n"
+    sent = b"a1 STATUS" + b" {1+}\r\nx" * 4 + b"\r\n"
     assert b"BYE Too many literals" in await client.send(sent)
 
 

@@ -15,9 +15,7 @@ class CommandLimits:
 class Limits:
     """Numbers that keep one client from harming the others."""
 
-    before_login: CommandLimits = CommandLimits(
-        8 * 1024, 4 * 1024
-    )  # a stranger's: enough for any LOGIN or SASL response
+    before_login: CommandLimits = CommandLimits(8 * 1024, 4 * 1024)  # enough for any LOGIN or SASL response
     after_login: CommandLimits = CommandLimits(1024 * 1024, 100 * 1024)  # long UID sets and SEARCH strings
     literals: int = 1000  # in one command: one APPEND of many messages
     bad_commands_before_login: int = 3  # other protocols' clients, and browsers that attackers steer (ALPACA)

@@ -41,4 +41,4 @@ def essence(message: bytes) -> bytes:
     if end < 0:
         return message
     fields = _FIELD_START.split(message[: end + 2])
-    return b"".join(field for field in fields if not _IGNORED.fullmatch(field)) + message[end:]
+    return b"".join(field for field in fields if not _IGNORED.fullmatch(field)) + message[end + 2 :]

@@ -59,7 +59,7 @@ class Options:
 
 def _options(cursor: Cursor) -> Options:
     """One message: [flag-list] [date-time] and its literal, whose octets are in a spool, or UTF8 (literal8)."""
-    cursor.sp()
+    cursor.sp().accept(b" ")  # Python's imapclient sends two between the messages of a MULTIAPPEND
     flags, internaldate = NONE, None
     if cursor.peek() == b"(":
         flags = cursor.flags()
