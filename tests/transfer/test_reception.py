@@ -102,9 +102,11 @@ async def test_demo_mode_is_no_relay_either() -> None:
     assert await refusal(service, ["carol@far.example"]) == (550, "5.7.1")
 
 
-async def test_no_postmaster_configured() -> None:
-    _, service = await reception(Policy(hostname="mail.example.test"))
-    assert await refusal(service, ["postmaster@example.test"]) == (550, "5.1.1")
+async def test_without_a_postmaster_the_oldest_account_is_told() -> None:
+    for postmaster in ("", "gone@example.test"):
+        store, service = await reception(Policy(hostname="mail.example.test", postmaster=postmaster))
+        await send(service, a_client(), SENDER, ["postmaster@example.test", "abuse@example.test"], MESSAGE)
+        assert len(await messages(store, "alice@example.test")) == 1
 
 
 async def test_aliases_to_elsewhere_are_relayed_with_the_sender_as_it_was() -> None:

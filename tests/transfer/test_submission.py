@@ -235,3 +235,11 @@ async def test_a_full_account_can_still_send() -> None:
     await submit(store, service, octets, sender="full@example.test", by="full@example.test")
     assert len(await messages(store, "bob@example.test")) == 1
     assert await messages(store, "full@example.test", "Sent") == []
+
+
+async def test_a_closed_account_sends_no_more() -> None:
+    store, service = await submission()
+    await store.directory.set_disabled((await identity(store)).account, disabled=True)
+    with pytest.raises(Refused) as refused:
+        await submit(store, service, sender="")
+    assert str(refused.value.reply) == "550 5.7.1 Your account is closed"

@@ -108,6 +108,7 @@ class SmtpEngine:
                     await self._answer(line)
                 if self._stopping:
                     self._stop()
+                await self.out.drain()
         finally:
             self._running = False
 
@@ -256,7 +257,6 @@ class SmtpEngine:
             session.errors += 1
         policy = session.policy
         if session.errors >= policy.max_errors or session.refused_recipients >= policy.max_refused_recipients:
-            self._link.emit("too_many_errors", errors=session.errors, refused=session.refused_recipients)
             self._end(_TOO_MANY_ERRORS)
 
     def _confess(self, bug: Exception) -> None:
@@ -278,6 +278,7 @@ class SmtpEngine:
 
     def _end(self, reply: Reply) -> None:
         if self.want is not Want.CLOSE:
+            self._link.emit("hung_up", reply=str(reply))
             self._say(reply)
             self.want = Want.CLOSE
             self._session.reset()

@@ -90,7 +90,7 @@ class AddressBook:
     async def _step(self, address: Address) -> Account | list[Address] | None:
         """An account, the addresses that an alias stands for (none: nobody), or None for an address elsewhere."""
         if not await self.is_ours(address):
-            return await self._account(self._policy.relay_to) if self._policy.relay_to else None
+            return await self._directory.account(self._policy.relay_to) if self._policy.relay_to else None
         base, tag, _ = address.local_part.partition(TAG_SEPARATOR)
         candidates = [address, Address(base, address.domain)] if tag and base else [address]
         for candidate in candidates:
@@ -105,11 +105,15 @@ class AddressBook:
         if catch_all is not None:
             return _addresses(catch_all.targets)
         if address.local_part.casefold() in ROLES:
-            return await self._account(self._policy.postmaster) or []
+            return await self._postmaster() or []
         return []
 
-    async def _account(self, address: str) -> Account | None:
-        return await self._directory.account(address) if address else None
+    async def _postmaster(self) -> Account | None:
+        if self._policy.postmaster:
+            account = await self._directory.account(self._policy.postmaster)
+            if account is not None:
+                return account
+        return min(await self._directory.accounts(), key=lambda account: account.id, default=None)
 
 
 def _addresses(texts: tuple[str, ...]) -> list[Address]:

@@ -8,7 +8,8 @@ class Policy:
     """Rules for reception, submission and delivery.
 
     `hostname` stands in trace fields and is our authserv-id (RFC 8601 §2.2). `postmaster` is the address of the account
-    that gets mail for postmaster and abuse where nobody else does ("" for none). `relay_to`: mail for other domains is
+    that gets mail for postmaster and abuse where nobody else does; without one, or when it is gone, the oldest account does,
+    because somebody must (RFC 5321 §4.5.1). `relay_to`: mail for other domains is
     delivered to this account instead of being relayed (a demonstration, a rehearsal); None relays it.
     """
 

@@ -25,6 +25,7 @@ from pillarbox.transfer.policy import Policy
 from pillarbox.transfer.queue_id import fresh_queue_id
 from pillarbox.transfer.service import Arrival, TransferService
 
+_CLOSED = Reply(550, "5.7.1", "Your account is closed")
 _NO_ROUTES = Reply(550, "5.1.3", "Addresses with % or ! on other domains are not taken: routes are not followed")
 _NO_LITERALS = Reply(550, "5.1.2", "Mail goes to domains, not to addresses of hosts")
 
@@ -48,6 +49,14 @@ class Submission(TransferService):
             LoopCheck(policy.max_received),
         )
         super().__init__(store, policy, (*ours, *checks), clock=clock, queue_id=queue_id)
+
+    async def check_sender(self, client: Client, envelope: Envelope) -> None:
+        """See MailService: the account may have been closed since the login."""
+        assert client.identity is not None
+        account = await self.store.directory.account_by_id(client.identity.account)
+        if account is None or account.disabled:
+            raise Refused(_CLOSED)
+        await super().check_sender(client, envelope)
 
     async def check_recipient(self, client: Client, envelope: Envelope, forward_path: ForwardPath) -> None:
         """See MailService: whoever is here, and any domain elsewhere."""

@@ -42,6 +42,10 @@ class Mail:
         reverse_path = grammar.address(self.path, complaint="5.1.7") if self.path else None
         envelope = Envelope(reverse_path, self.parameters)
         session.client.protocol = session.protocol(utf8=utf8)
-        await session.service.check_sender(session.client, envelope)
+        try:
+            await session.service.check_sender(session.client, envelope)
+        except Refused as refused:
+            session.client.link.emit("sender_refused", address=self.path, reply=str(refused.reply))
+            raise
         session.transaction = Transaction(envelope)
         return _OK
