@@ -6,6 +6,7 @@ from base64 import b64decode, b64encode
 import pytest
 from tests.gates.ports import NAME, PASSWORD, PASSWORD64, PLAIN, PORTS, Lines, Port, Visit
 
+import pillarbox
 from pillarbox.sasl.client import ScramClient
 from pillarbox.sasl.secret import Secret
 from pillarbox.wire.engine import Want
@@ -79,3 +80,13 @@ async def test_a_secret_in_the_same_breath_as_starttls_is_never_used(port: Port)
         await visit.say(port.starttls + b"\r\n" + b"\r\n".join(lines))
         assert visit.engine.want is Want.CLOSE
         assert visit.credentials.calls == []
+
+
+@pytest.mark.parametrize("tls", [False, True])
+@pytest.mark.parametrize("port", PORTS, ids=str)
+async def test_strangers_learn_no_version(port: Port, tls: bool) -> None:
+    visit = await Visit.begin(port, tls=tls)
+    for question in (port.capabilities, b"HELP", b'b ID ("name" "x")', b"IMPLEMENTATION", b"QUIT"):
+        if visit.engine.want is Want.OCTETS:
+            await visit.say(question)
+    assert pillarbox.__version__.encode() not in b"".join(visit.said)
