@@ -1,0 +1,102 @@
+"""The log: one line an event, ids on each, and no secrets."""
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import structlog
+
+from pillarbox.observe.log import Log, configure
+from pillarbox.observe.observers import EventCounter, Observers
+from pillarbox.sasl.secret import Secret
+from pillarbox.wire.engine import Link
+
+LINK = Link(peer="192.0.2.7", id="c1")
+
+
+@pytest.fixture(autouse=True)
+def _restore() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+def _lines(level: str = "info", **facts: Any) -> list[dict[str, Any]]:
+    stream = io.StringIO()
+    configure(level=level, style="json", stream=stream)
+    Log(level=level).emit(LINK, "login", facts)
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_json_lines_have_ids() -> None:
+    (line,) = _lines(account="alice@example.test")
+    assert line.pop("timestamp")
+    assert line == {
+        "event": "login",
+        "level": "info",
+        "connection": "c1",
+        "peer": "192.0.2.7",
+        "account": "alice@example.test",
+    }
+
+
+def test_no_secret_is_written() -> None:
+    (line,) = _lines(
+        password="hunter2", initial_response=b"hunter2", value=Secret("hunter2"), nested={"a": Secret("hunter2")}
+    )
+    assert "hunter2" not in json.dumps(line)
+
+
+@pytest.mark.parametrize("style", ["text", "json"])
+def test_no_value_begins_a_line_or_steers_a_terminal(style: str) -> None:
+    stream = io.StringIO()
+    configure(style=style, stream=stream)
+    Log().emit(LINK, "login_failed", {"name": "a\n12:00:00 [info] all is well \x1b[2J"})
+    assert stream.getvalue().count("\n") == 1
+    assert "\x1b[2J" not in stream.getvalue()
+
+
+def test_levels() -> None:
+    stream = io.StringIO()
+    configure(level="warning", style="json", stream=stream)
+    log = Log(level="warning")
+    log.emit(LINK, "login", {})
+    log.emit(LINK, "command", {})
+    log.emit(LINK, "login_failed", {})
+    assert [json.loads(line)["event"] for line in stream.getvalue().splitlines()] == ["login_failed"]
+
+
+@pytest.mark.parametrize("style", ["text", "json"])
+def test_bugs_have_a_traceback_without_variables(style: str) -> None:
+    stream = io.StringIO()
+    configure(style=style, stream=stream)
+    try:
+        password = "hunter2"
+        raise LookupError("a bug")
+    except LookupError as error:
+        Log().emit(LINK, "bug", {"error": error})
+    assert password not in stream.getvalue()
+    assert "Traceback" in stream.getvalue()
+    assert "test_log.py" in stream.getvalue()
+
+
+def test_libraries_are_heard() -> None:
+    stream = io.StringIO()
+    configure(style="json", stream=stream)
+    logging.getLogger("asyncio").warning("something %s", "odd")
+    assert json.loads(stream.getvalue())["text"] == "something odd"
+
+
+def test_observers() -> None:
+    counter = EventCounter()
+    observers = Observers([counter])
+    observers.emit(LINK, "login", {})
+    observers.emit(LINK, "login", {})
+    assert counter.counts["login"] == 2
+    assert observers.tap(LINK, "imap") is None
