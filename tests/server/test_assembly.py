@@ -28,17 +28,20 @@ def _fetch(address: tuple[str, int], trust: ssl.SSLContext) -> bytes:
     with imaplib.IMAP4_SSL(*address, ssl_context=trust, timeout=10) as client:
         client.login("alice@example.test", PASSWORD)
         assert client.select("INBOX")[1] == [b"1"]
-    return b""
+        return client.fetch("1", "(BODY.PEEK[])")[1][0][1]  # type: ignore[index, return-value]
 
 
 async def test_from_port_25_to_imaps(server: Server, trust: ssl.SSLContext) -> None:
     await asyncio.to_thread(_send, server.addresses["smtp"])
-    await asyncio.to_thread(_fetch, server.addresses["imaps"], trust)
+    octets = await asyncio.to_thread(_fetch, server.addresses["imaps"], trust)
+    assert octets.endswith(MESSAGE)
+    assert b"by mail.example.test with ESMTP" in octets
 
 
 async def test_every_listener_answers(server: Server, trust: ssl.SSLContext) -> None:
     greetings = {"smtp": b"220 ", "submission": b"220 ", "submissions": b"220 ", "imap": b"* OK ", "imaps": b"* OK "}
     greetings |= {"pop3": b"+OK", "pop3s": b"+OK"}
+    assert set(server.addresses) == set(greetings)
     for name, (host, port) in server.addresses.items():
         implicit = server.config.listeners.named()[name].security == "implicit"
         reader, writer = await asyncio.open_connection(

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from pillarbox.server.config import Config, ConfigError, load, parse
-from pillarbox.server.settings import settings
+from pillarbox.server.config import Config, ConfigError, load, name_servers, parse
+from pillarbox.server.settings import Dns, settings
 
 BAD = [
     ('hostname = "x"', "`hostname` is not a setting. Did you mean `host_name`?"),
@@ -133,3 +133,22 @@ def test_what_is_explained_is_what_is_read() -> None:
     text = "\n".join(line for table, entries in tables.items() for line in ([f"[{table}]"] if table else []) + entries)
     config: Any = parse(text.encode())
     assert config == Config()
+
+
+@pytest.mark.parametrize(
+    ("servers", "expected"),
+    [
+        ([], ((), 53)),
+        (["127.0.0.1"], (("127.0.0.1",), 53)),
+        (["127.0.0.1:5353", "[::1]:5353"], (("127.0.0.1", "::1"), 5353)),
+        (["2001:db8::1", "192.0.2.1"], (("2001:db8::1", "192.0.2.1"), 53)),
+    ],
+)
+def test_name_servers(servers: list[str], expected: tuple[tuple[str, ...], int]) -> None:
+    assert name_servers(Config(dns=Dns(servers=servers))) == expected
+
+
+@pytest.mark.parametrize("servers", ['["dns.example.org"]', '["127.0.0.1:1", "127.0.0.1"]', '["127.0.0.1:x"]'])
+def test_bad_name_servers(servers: str) -> None:
+    with pytest.raises(ConfigError, match=r"`dns\.servers`"):
+        parse(f"[dns]\nservers = {servers}".encode())

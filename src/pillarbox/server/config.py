@@ -6,6 +6,7 @@ Nothing here starts anything. What could send a password in the clear is refused
 import difflib
 import re
 import tomllib
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -14,9 +15,11 @@ import msgspec
 from pillarbox.mail.address import Address, BadAddress, normalise_domain
 from pillarbox.server.settings import Config, Listener, Listeners, struct_of
 
-__all__ = ["Config", "ConfigError", "Listener", "Listeners", "check", "load", "parse"]
+__all__ = ["Config", "ConfigError", "Listener", "Listeners", "check", "load", "name_servers", "parse"]
 
 _AT = re.compile(r" - at `\$\.?(?P<key>.*)`$")
+
+_WITH_PORT = re.compile(r"(?:\[(?P<bracketed>[^]]+)\]|(?P<plain>[^:]+)):(?P<port>\d{1,5})")
 
 _OTHER_SERVERS = {
     "disable_plaintext_auth": "passwords never travel in the clear here, so that there is nothing to set",
@@ -82,11 +85,31 @@ def check(config: Config) -> None:
     _check_names(config)
     _check_listeners(config)
     _check_smarthost(config)
+    name_servers(config)
     if bool(config.tls.certificate) != bool(config.tls.key):
         missing = "key" if config.tls.certificate else "certificate"
         raise ConfigError(f"`tls.{missing}` is missing", "A certificate and its key belong together.")
     if not config.data:
         raise ConfigError("`data` is empty", "Name the directory that is to hold all mail.")
+
+
+def name_servers(config: Config) -> tuple[tuple[str, ...], int]:
+    """Addresses of the name servers, none for the system's, and their port. Raises ConfigError."""
+    found: list[tuple[str, int]] = []
+    for entry in config.dns.servers:
+        host, port = entry, "53"
+        if match := _WITH_PORT.fullmatch(entry):
+            host, port = match["bracketed"] or match["plain"], match["port"]
+        try:
+            found.append((str(ip_address(host)), int(port)))
+        except ValueError:
+            raise ConfigError(
+                f"`dns.servers`: {entry!r} is not an IP address", 'It looks like "192.0.2.1" or "[2001:db8::1]:53".'
+            ) from None
+    ports = {port for _, port in found}
+    if len(ports) > 1:
+        raise ConfigError("`dns.servers` have different ports", "All of them must listen on the same one.")
+    return tuple(host for host, _ in found), ports.pop() if ports else 53
 
 
 # --- unknown keys and wrong types -------------------------------------------------------------------------------------
