@@ -10,7 +10,7 @@ import socket
 import ssl
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pillarbox.access.service import Access
 from pillarbox.net.admission import AdmissionLimits
@@ -21,14 +21,17 @@ from pillarbox.net.tls import CertificateFiles
 from pillarbox.server.administration import Administration, Refusal
 from pillarbox.server.authority import local_certificate
 from pillarbox.server.certificates import CertificateError, CertificateWatch, read_names
+from pillarbox.server.config import ConfigError
 from pillarbox.server.control import NAME as CONTROL_SOCKET
 from pillarbox.server.control import ControlServer
-from pillarbox.server.relaying import Relaying
 from pillarbox.server.services import Parts, make_services, transfer_policy
 from pillarbox.server.settings import Config
 from pillarbox.store.api import Store, StoreError
 from pillarbox.store.embedded import EmbeddedStore
 from pillarbox.transfer.delivery import AddressBook
+
+if TYPE_CHECKING:
+    from pillarbox.server.relaying import Relaying
 
 Tell = Callable[..., None]
 """Says what happened to the server itself: an event name and facts."""
@@ -111,7 +114,7 @@ class Server:
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self._store is None:
             try:
-                self._store = await EmbeddedStore.open(self.directory)
+                self._store = await EmbeddedStore.open(self.directory, observer=self._tell)
             except StoreError as error:
                 raise StartError(str(error)) from error
         for domain in self.config.domains:
@@ -130,9 +133,6 @@ class Server:
         )
         parts = Parts(self.config, self.host_name, self._store, access)
         services = make_services(parts)
-        for name in self._sockets.keys() - services.keys():
-            for unused in self._sockets.pop(name):
-                unused.close()
         self._listeners = {
             name: Listener(service, self._sockets[name], connections) for name, service in services.items()
         }
@@ -143,7 +143,9 @@ class Server:
         await self._start_control()
         await self._start_relaying(parts)
         watch = CertificateWatch(self.reload_certificates, self._renew, self._certificate_paths)
-        self._tasks.append(asyncio.create_task(watch.run(), name="certificates"))
+        watching = asyncio.create_task(watch.run(), name="certificates")
+        watching.add_done_callback(self._on_task_end)
+        self._tasks.append(watching)
         for listener in self._listeners.values():
             await listener.start()
         self._tell("started", **{name: f"{host}:{port}" for name, (host, port) in self.addresses.items()})
@@ -231,13 +233,19 @@ class Server:
         """Unless all mail for other domains stays here: then nothing leaves, no question to the DNS either."""
         if self.config.relay.everything_to:
             return
+        from pillarbox.server.relaying import Relaying, own_addresses  # dnspython is slow to import
+
         book = AddressBook(parts.store.directory, transfer_policy(parts))
-        own = await _own_addresses(self.addresses.get("smtp"), self.config.relay.port)
+        own = await own_addresses(self.addresses.get("smtp"), self.config.relay.port)
         try:
             self._relaying = Relaying(self.config, self.host_name, parts.store, book, self._tell, own_addresses=own)
-        except (OSError, ValueError) as error:
+        except (ConfigError, OSError) as error:
             raise StartError(f"outgoing mail cannot be set up: {error}") from error
         self._relaying.start()
+
+    def _on_task_end(self, task: "asyncio.Task[None]") -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._tell("bug", text=f"the task {task.get_name()} ended", error=error)
 
     # --- control ------------------------------------------------------------------------------------------------------
 
@@ -254,20 +262,6 @@ class Server:
             for listening in sockets:
                 listening.close()
         self._sockets.clear()
-
-
-async def _own_addresses(smtp: tuple[str, int] | None, port: int) -> frozenset[str]:
-    """Addresses at which a relay to `port` would meet this server itself."""
-    if smtp is None or smtp[1] != port:
-        return frozenset()
-    if smtp[0] not in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
-        return frozenset((smtp[0],))
-    looking = asyncio.get_running_loop().getaddrinfo(socket.gethostname(), None)
-    try:
-        found = {str(entry[4][0]) for entry in await asyncio.wait_for(looking, 2.0)}
-    except OSError:  # TimeoutError is one
-        found = set()
-    return frozenset(found | {"127.0.0.1", "::1"})
 
 
 def _kept_secret(path: Path) -> bytes:

@@ -19,7 +19,8 @@ __all__ = ["Config", "ConfigError", "Listener", "Listeners", "check", "load", "n
 
 _AT = re.compile(r" - at `\$\.?(?P<key>.*)`$")
 
-_WITH_PORT = re.compile(r"(?:\[(?P<bracketed>[^]]+)\]|(?P<plain>[^:]+)):(?P<port>\d{1,5})")
+_BRACKETED = re.compile(r"\[([^]]+)\](?::(\d{1,5}))?")
+_WITH_PORT = re.compile(r"([^:]+):(\d{1,5})")
 
 _OTHER_SERVERS = {
     "disable_plaintext_auth": "passwords never travel in the clear here, so that there is nothing to set",
@@ -93,23 +94,19 @@ def check(config: Config) -> None:
         raise ConfigError("`data` is empty", "Name the directory that is to hold all mail.")
 
 
-def name_servers(config: Config) -> tuple[tuple[str, ...], int]:
-    """Addresses of the name servers, none for the system's, and their port. Raises ConfigError."""
+def name_servers(config: Config) -> tuple[tuple[str, int], ...]:
+    """Addresses and ports of the name servers; none for the system's. Raises ConfigError."""
     found: list[tuple[str, int]] = []
     for entry in config.dns.servers:
-        host, port = entry, "53"
-        if match := _WITH_PORT.fullmatch(entry):
-            host, port = match["bracketed"] or match["plain"], match["port"]
+        match = _BRACKETED.fullmatch(entry) or _WITH_PORT.fullmatch(entry)
+        host, port = match.groups(default="53") if match else (entry, "53")
         try:
             found.append((str(ip_address(host)), int(port)))
         except ValueError:
             raise ConfigError(
                 f"`dns.servers`: {entry!r} is not an IP address", 'It looks like "192.0.2.1" or "[2001:db8::1]:53".'
             ) from None
-    ports = {port for _, port in found}
-    if len(ports) > 1:
-        raise ConfigError("`dns.servers` have different ports", "All of them must listen on the same one.")
-    return tuple(host for host, _ in found), ports.pop() if ports else 53
+    return tuple(found)
 
 
 # --- unknown keys and wrong types -------------------------------------------------------------------------------------

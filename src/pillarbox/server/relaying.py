@@ -1,6 +1,7 @@
 """The relay put together: the queue's runner, the SMTP client behind it, and the DNS it asks, by the configuration."""
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from pillarbox.queue.bounce import Locate, Whereabouts
 from pillarbox.queue.policy import Policy, Schedule, Smarthost
 from pillarbox.queue.runner import QueueRunner
 from pillarbox.sasl.secret import Secret
+from pillarbox.server.config import ConfigError, name_servers
 from pillarbox.server.settings import Config
 from pillarbox.smtp.client.policy import ClientPolicy, Login, TlsMode
 from pillarbox.store.api import Delivery, Store
@@ -44,7 +46,7 @@ class Relaying:
         self._runner = QueueRunner(
             store,
             self._sender,
-            DnsResolver(DnsPolicy(tuple(_server(text) for text in config.dns.servers))),
+            DnsResolver(DnsPolicy(name_servers(config))),
             queue_policy(config, host_name, own_addresses),
             locate=_locate(book),
             emit=tell,
@@ -66,12 +68,13 @@ class Relaying:
 
 
 def queue_policy(config: Config, host_name: str, own_addresses: frozenset[str]) -> Policy:
-    """How mail is relayed. Raises OSError when the smarthost's password cannot be read."""
+    """How mail is relayed. Raises ConfigError when the smarthost's password cannot be read."""
     relay = config.relay
     return Policy(
         host_name=host_name,
         port=relay.port,
         smarthost=_smarthost(config),
+        own_names=frozenset({host_name.lower()}),
         own_addresses=own_addresses,
         schedule=Schedule(
             first=relay.first_wait,
@@ -88,9 +91,19 @@ def _smarthost(config: Config) -> Smarthost | None:
         return None
     login = None
     if given.username:
-        first_line = Path(given.password_file).read_text(encoding="utf-8").partition("\n")[0]
-        login = Login(given.username, Secret(first_line.rstrip("\r")))
+        login = Login(given.username, _password(Path(given.password_file)))
     return Smarthost(given.host, given.port, _TLS_MODES[given.security], login)
+
+
+def _password(path: Path) -> Secret:
+    try:
+        line = path.read_text(encoding="utf-8").partition("\n")[0].rstrip("\r")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise ConfigError(f"`relay.smarthost.password_file`: {path} cannot be read: {reason}") from None
+    if not line:
+        raise ConfigError(f"`relay.smarthost.password_file`: the first line of {path} is empty")
+    return Secret(line)
 
 
 def _locate(book: AddressBook) -> Locate:
@@ -106,12 +119,15 @@ def _locate(book: AddressBook) -> Locate:
     return locate
 
 
-def _server(text: str) -> tuple[str, int]:
-    """ "192.0.2.1", "192.0.2.1:5353", "2001:db8::1" or "[2001:db8::1]:5353"."""
-    if text.startswith("["):
-        address, _, port = text[1:].partition("]")
-        return address, int(port.removeprefix(":") or 53)
-    if text.count(":") == 1:
-        address, _, port = text.partition(":")
-        return address, int(port)
-    return text, 53
+async def own_addresses(smtp: tuple[str, int] | None, port: int) -> frozenset[str]:
+    """Addresses at which a relay to `port` would meet this server itself."""
+    if smtp is None or smtp[1] != port:
+        return frozenset()
+    if smtp[0] not in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
+        return frozenset((smtp[0],))
+    looking = asyncio.get_running_loop().getaddrinfo(socket.gethostname(), None)
+    try:
+        found = {str(entry[4][0]) for entry in await asyncio.wait_for(looking, 2.0)}
+    except OSError:  # TimeoutError is one
+        found = set()
+    return frozenset(found | {"127.0.0.1", "::1"})

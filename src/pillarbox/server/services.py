@@ -63,7 +63,7 @@ def make_services(parts: Parts) -> dict[str, Service]:
             refusal=_REFUSALS[PROTOCOLS[name]],
         )
         for name, listener in parts.config.listeners.named().items()
-        if listener.enabled and name in engines
+        if listener.enabled
     }
 
 

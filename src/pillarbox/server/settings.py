@@ -132,7 +132,6 @@ class Relay(Struct, frozen=True, forbid_unknown_fields=True):
     give_up_after: Annotated[
         Seconds, Meta(description="Seconds after which a message goes back to its sender (RFC 5321: 4 to 5 days).")
     ] = 5 * 86400.0
-    port: Annotated[Port, Meta(description="Where other servers are reached; anything but 25 is for experiments.")] = 25
     everything_to: Annotated[
         str,
         Meta(
@@ -146,9 +145,7 @@ class Dns(Struct, frozen=True, forbid_unknown_fields=True):
 
     servers: Annotated[
         list[str],
-        Meta(
-            description='Addresses of name servers, "127.0.0.1" or "127.0.0.1:5353" (all on one port); empty: the system\'s.'
-        ),
+        Meta(description='Addresses of name servers, "127.0.0.1" or "127.0.0.1:5353"; empty: the system\'s.'),
     ] = field(default_factory=list)
 
 
