@@ -1,0 +1,118 @@
+"""From meters to a Markdown table and a chart."""
+
+import json
+import platform
+import statistics
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from bench.workload import Meter, Workload
+
+OURS = "Pillarbox"
+
+
+@dataclass
+class Figure:
+    """One row: medians of both sides, server CPU in microseconds per operation; the ratio is theirs / ours."""
+
+    name: str
+    title: str
+    unit: str
+    ours: float
+    theirs: float
+    ratio: float
+    spread: str
+    goal: float
+    ours_p50: float
+    ours_p99: float
+    theirs_p50: float
+    theirs_p99: float
+    ours_rate: float
+    theirs_rate: float
+    extra: str
+
+
+def _median(meters: list[Meter], what: str, *arguments: int) -> float:
+    values = [getattr(m, what)(*arguments) if arguments else getattr(m, what) for m in meters]
+    return statistics.median(values) if values else 0.0
+
+
+def figures(measured: Mapping[str, Mapping[str, list[Meter]]], rows: Mapping[str, Workload]) -> list[Figure]:
+    """Medians and ratios, one for each measured row."""
+    out = []
+    for name, sides in measured.items():
+        row = rows[name]
+        ours = sides.get(OURS, [])
+        theirs = next((meters for side, meters in sides.items() if side != OURS), [])
+        ratios = sorted(b.cost / a.cost for a, b in zip(ours, theirs, strict=False) if a.cost)
+        extra = "; ".join(
+            f"{side}: {key} {statistics.median(m.extra[key] for m in meters):.1f}"
+            for side, meters in sides.items()
+            for key in meters[0].extra
+        )
+
+        def rate(meters: list[Meter]) -> float:
+            return statistics.median(m.operations / m.seconds for m in meters) if meters else 0.0
+
+        out.append(
+            Figure(
+                name, row.title, row.unit, _median(ours, "cost"), _median(theirs, "cost"),
+                statistics.median(ratios) if ratios else 0.0,
+                f"{ratios[0]:.1f}-{ratios[-1]:.1f}" if ratios else "", row.goal,
+                _median(ours, "percentile", 50), _median(ours, "percentile", 99),
+                _median(theirs, "percentile", 50), _median(theirs, "percentile", 99),
+                rate(ours), rate(theirs), extra,
+            )
+        )  # fmt: skip
+    return out
+
+
+def _us(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 1 else f"{value:.2f}"
+
+
+def table(rows: list[Figure]) -> str:
+    """The Markdown table."""
+    lines = [
+        "| workload | Pillarbox, µs CPU | Postfix + Dovecot, µs CPU | ratio (spread) | goal | p50 / p99 ms | theirs | per second | theirs | |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {r.title} (per {r.unit}) | {_us(r.ours)} | {_us(r.theirs)} | {r.ratio:.1f} ({r.spread}) | {_us(r.goal) if r.goal else ''} "
+        f"| {r.ours_p50:.1f} / {r.ours_p99:.1f} | {r.theirs_p50:.1f} / {r.theirs_p99:.1f} | {r.ours_rate:,.0f} | {r.theirs_rate:,.0f} | {r.extra} |"
+        for r in rows
+    ]
+    return "\n".join(lines)
+
+
+def write(rows: list[Figure], folder: Path) -> None:
+    """Write results.json, results.md and ratio.png."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "results.json").write_text(json.dumps([asdict(r) for r in rows], indent=1) + "\n")
+    (folder / "results.md").write_text(
+        "# Pillarbox against Postfix + Dovecot\n\nServer CPU (user + system, whole process tree) per operation, medians; ratio = theirs / ours.\n"
+        f"CPython {platform.python_version()}, {platform.system()}; IMAP and POP3 inside TLS on both sides.\n\n{table(rows)}\n"
+    )
+    _chart([r for r in rows if r.ratio], folder / "ratio.png")
+
+
+def _chart(rows: list[Figure], path: Path) -> None:
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(9, 0.36 * len(rows) + 1.2))
+    rows = rows[::-1]
+    bars = axes.barh([r.title for r in rows], [r.ratio for r in rows], color="#2a6f97")
+    axes.bar_label(bars, labels=[f" {r.ratio:.1f}×" for r in rows], fontsize=8)
+    axes.axvline(1, color="#b23a48", linewidth=1)
+    axes.set_xscale("log")
+    axes.set_xlabel(
+        "server CPU that Postfix + Dovecot need / that Pillarbox needs (right of the line: Pillarbox is ahead)"
+    )
+    axes.tick_params(labelsize=8)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.tight_layout()
+    figure.savefig(path, dpi=130)

@@ -1,0 +1,98 @@
+"""Stack: one side of the comparison, with what both sides share (accounts, password, certificate)."""
+
+import datetime
+import socket
+import time
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from bench import measure
+
+DOMAIN = "bench.test"
+PASSWORD = "bench-password"
+
+
+def account(number: int) -> str:
+    """Address of account `number`."""
+    return f"user{number}@{DOMAIN}"
+
+
+def free_port() -> int:
+    """A port that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def certificate(directory: Path) -> Path:
+    """An ECDSA P-256 certificate for localhost, self-signed, as cert.pem and key.pem; returns the path of cert.pem."""
+    path = directory / "cert.pem"
+    if path.exists():
+        return path
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=30))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    path.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    (directory / "key.pem").write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    (directory / "key.pem").chmod(0o600)
+    return path
+
+
+class Stack:
+    """A running mail server: its ports and what it uses."""
+
+    name = ""
+    ports: dict[str, int]
+    roots: list[int]
+    ca: Path
+    accounts: int
+
+    def start(self) -> None:
+        """Start; returns when every port answers."""
+        raise NotImplementedError
+
+    def stop(self) -> None:
+        """Stop and wait."""
+        raise NotImplementedError
+
+    def waiting(self) -> int:
+        """Messages accepted and not yet in a mailbox."""
+        return 0
+
+    def cpu(self) -> float:
+        """CPU seconds used since the start."""
+        return measure.cpu(self.roots)
+
+    def pss(self) -> int:
+        """Memory, octets."""
+        return measure.pss(self.roots)
+
+    def wait_for_ports(self, seconds: float = 30) -> None:
+        """Until every port accepts a connection."""
+        deadline = time.monotonic() + seconds
+        for name, port in self.ports.items():
+            while True:
+                try:
+                    socket.create_connection(("127.0.0.1", port), 1).close()
+                    break
+                except OSError:
+                    if time.monotonic() > deadline:
+                        raise TimeoutError(f"{self.name}: port {name} does not answer") from None
+                    time.sleep(0.05)

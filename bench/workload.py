@@ -1,0 +1,94 @@
+"""Workload: something that both sides do, counted in operations."""
+
+import asyncio
+import statistics
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+
+from bench import measure
+from bench.stack import Stack
+
+Body = Callable[[Stack, "Meter"], Awaitable[None]]
+
+
+@dataclass
+class Meter:
+    """What one run measured. A workload prepares, calls `begin`, works, calls `end`."""
+
+    stack: Stack
+    operations: int = 0
+    seconds: float = 0.0
+    server_cpu: float = 0.0
+    client_cpu: float = 0.0
+    latencies: list[float] = field(default_factory=list)
+    extra: dict[str, float] = field(default_factory=dict)
+    _start: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+    def begin(self) -> None:
+        """The measured part starts."""
+        self._start = (self.stack.cpu(), measure.own_cpu(), time.perf_counter())
+
+    def end(self, operations: int) -> None:
+        """The measured part is over; so many operations were done. Several parts add up."""
+        server, client, wall = self._start
+        self.seconds += time.perf_counter() - wall
+        self.client_cpu += measure.own_cpu() - client
+        self.server_cpu += self.stack.cpu() - server
+        self.operations += operations
+
+    @property
+    def cost(self) -> float:
+        """Server CPU per operation, microseconds."""
+        return self.server_cpu / self.operations * 1e6 if self.operations else 0.0
+
+    def percentile(self, which: int) -> float:
+        """Latency percentile, milliseconds."""
+        if len(self.latencies) < 2:
+            return 0.0
+        return statistics.quantiles(self.latencies, n=100)[which - 1] * 1e3
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A row of the table."""
+
+    name: str
+    title: str
+    unit: str
+    run: Body
+    goal: float
+    """The goal for server CPU per operation, microseconds (0: none)."""
+
+
+WORKLOADS: dict[str, Workload] = {}
+
+
+def workload(name: str, title: str, unit: str, *, goal: float = 0) -> Callable[[Body], Body]:
+    """Register a coroutine function as a row."""
+
+    def register(run: Body) -> Body:
+        WORKLOADS[name] = Workload(name, title, unit, run, goal)
+        return run
+
+    return register
+
+
+async def in_parallel(workers: int, jobs: Iterable[Callable[[], Awaitable[None]]]) -> None:
+    """Run jobs, so many at a time, in order."""
+    queue = iter(jobs)
+
+    async def work() -> None:
+        for job in queue:
+            await job()
+
+    await asyncio.gather(*(work() for _ in range(workers)))
+
+
+async def settle(stack: Stack, seconds: float = 120) -> None:
+    """Wait until everything accepted is in a mailbox."""
+    deadline = time.monotonic() + seconds
+    while stack.waiting():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{stack.name}: {stack.waiting()} messages still wait")
+        await asyncio.sleep(0.02)

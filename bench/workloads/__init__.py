@@ -1,0 +1,6 @@
+"""The rows of the table, in the order in which they run."""
+
+from importlib import import_module
+
+for _name in ("smtp", "store", "listing", "search", "pop3", "mixed", "idle"):
+    import_module(f"bench.workloads.{_name}")

@@ -1,0 +1,67 @@
+"""Twenty clients' working day in small."""
+
+import asyncio
+import random
+import time
+
+from bench.client import Imap
+from bench.corpus import corpus
+from bench.stack import Stack, account
+from bench.workload import Meter, workload
+
+CLIENTS = 20
+COMMANDS = 60
+
+_DAY = [
+    ("fetch", 30), ("flags", 15), ("body", 15), ("store", 12), ("status", 10), ("list", 4), ("append", 4),
+    ("search", 4), ("copy", 3), ("noop", 3),
+]  # fmt: skip
+
+
+async def _one(session: Imap, what: str, rng: random.Random) -> None:
+    n = rng.randint(1, 40)
+    match what:
+        case "fetch":
+            await session(f"FETCH {n}:{n + 10} (UID FLAGS INTERNALDATE RFC822.SIZE ENVELOPE BODYSTRUCTURE)")
+        case "flags":
+            await session("UID FETCH 1:* (FLAGS)")
+        case "body":
+            await session(f"FETCH {n} (BODY[])")
+        case "store":
+            await session(f"STORE {n} +FLAGS (\\Seen)")
+        case "status":
+            await session("STATUS Sent (MESSAGES UIDNEXT UNSEEN)")
+        case "list":
+            await session('LIST "" "*"')
+        case "append":
+            await session.append("Sent", [corpus(100)[n]])
+        case "search":
+            await session("UID SEARCH UNSEEN SINCE 1-Sep-2026")
+        case "copy":
+            await session(f"COPY {n} Archive")
+        case _:
+            await session("NOOP")
+
+
+@workload("mixed", "mixed IMAP load, 20 clients, TLS", "command", goal=150)
+async def mixed(stack: Stack, meter: Meter) -> None:
+    names, weights = zip(*_DAY, strict=True)
+    for n in range(CLIENTS):
+        session = await Imap.login(stack, account(61 + n))
+        await session.append("INBOX", corpus(100)[:60])
+        await session.logout()
+
+    async def day(n: int) -> None:
+        rng = random.Random(n)
+        for _ in range(2):
+            session = await Imap.login(stack, account(61 + n))
+            await session("SELECT INBOX")
+            for what in rng.choices(names, weights, k=COMMANDS):
+                start = time.perf_counter()
+                await _one(session, what, rng)
+                meter.latencies.append(time.perf_counter() - start)
+            await session.logout()
+
+    meter.begin()
+    await asyncio.gather(*(day(n) for n in range(CLIENTS)))
+    meter.end(CLIENTS * 2 * (COMMANDS + 3))
