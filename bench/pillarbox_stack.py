@@ -1,14 +1,76 @@
-"""Pillarbox as `pillarbox serve` starts it, on its embedded default."""
+"""Pillarbox as `pillarbox serve` starts it, on its embedded default, logging to a file as the peers do."""
 
+import asyncio
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
-from bench.stack import Stack
+from bench.stack import DOMAIN, PASSWORD, Stack, account, certificate, free_port
+from pillarbox.access.passwords import hash_password
+from pillarbox.sasl.secret import Secret
+from pillarbox.store.embedded import EmbeddedStore
+
+_CONFIG = """
+host_name = "mail.{domain}"
+domains = ["{domain}"]
+data = "{directory}/data"
+[tls]
+certificate = "{directory}/cert.pem"
+key = "{directory}/key.pem"
+[limits]
+connections = 20000
+connections_per_address = 20000
+before_login = 20000
+before_login_per_address = 20000
+[listeners]
+submissions.enabled = false
+submission.enabled = false
+"""
 
 
 class Pillarbox(Stack):
-    """To be filled once the command line stands."""
+    """The server as one child process."""
 
     name = "Pillarbox"
 
     def __init__(self, directory: Path, accounts: int) -> None:
-        self.directory, self.accounts = directory, accounts
+        self.directory = directory
+        self.accounts = accounts
+        self.ports = {name: free_port() for name in ("smtp", "imap", "imaps", "pop3", "pop3s")}
+
+    def start(self) -> None:
+        """Make the accounts, write the configuration and start; returns when every port answers."""
+        self.directory.mkdir()
+        self.ca = certificate(self.directory)
+        config = self.directory / "pillarbox.toml"
+        listeners = "".join(f'{name}.host = "127.0.0.1"\n{name}.port = {port}\n' for name, port in self.ports.items())
+        config.write_text(_CONFIG.format(domain=DOMAIN, directory=self.directory) + listeners)
+        asyncio.run(self._make_accounts())
+        with (self.directory / "log").open("w") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "pillarbox", "serve", "--config", str(config)],
+                stdout=log,
+                stderr=log,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            )
+        self.roots = [self.process.pid]
+        self.wait_for_ports()
+
+    def stop(self) -> None:
+        """SIGTERM, and wait."""
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    async def _make_accounts(self) -> None:
+        store = await EmbeddedStore.open(self.directory / "data")
+        await store.directory.add_domain(DOMAIN)
+        hashes = hash_password(Secret(PASSWORD))  # one for all: making it is not what is measured
+        for n in range(self.accounts):
+            await store.directory.add_account(account(n), hashes)
+        await store.close()
