@@ -4,11 +4,14 @@ import base64
 import random
 from functools import lru_cache
 
-_WORDS = (
-    "the quarterly report meeting agenda please find attached invoice project schedule review comments budget travel "
-    "thank you regards tomorrow morning afternoon delivery order confirmed shipment garden holiday photos dinner recipe "
-    "server update release version notes question answer draft final contract signature office phone number address"
-).split()
+_WORDS = tuple(
+    """
+    the quarterly report meeting agenda please find attached invoice project schedule review comments budget
+    travel thank you regards tomorrow morning afternoon delivery order confirmed shipment garden holiday
+    photos dinner recipe server update release version notes question answer draft final contract signature
+    office phone number address
+    """.split()
+)
 
 
 def _text(rng: random.Random, size: int) -> str:
@@ -32,7 +35,8 @@ def message(number: int) -> bytes:
         f"Received: from mx{number % 50}.example.org by mail.bench.test with ESMTPS id {rng.getrandbits(40):x};\r\n"
         f"\tTue, {1 + number % 28:02d} Sep 2026 {number % 24:02d}:{number % 60:02d}:00 +0000\r\n"
         f"From: Person {number % 300} <person{number % 300}@example.org>\r\nTo: You <you@bench.test>\r\n"
-        f"Subject: {subject} {number}\r\nDate: Tue, {1 + number % 28:02d} Sep 2026 {number % 24:02d}:{number % 60:02d}:00 +0000\r\n"
+        f"Subject: {subject} {number}\r\n"
+        f"Date: Tue, {1 + number % 28:02d} Sep 2026 {number % 24:02d}:{number % 60:02d}:00 +0000\r\n"
         f"Message-ID: <{number}.{rng.getrandbits(64):x}@example.org>\r\nMIME-Version: 1.0\r\n"
         f"References: <{number - 1}.root@example.org>\r\nX-Mailer: Corpus 1.0\r\n"
     )

@@ -72,18 +72,38 @@ def _us(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 1 else f"{value:.2f}"
 
 
+_HEAD = (
+    "workload",
+    "Pillarbox, µs CPU",
+    "peers, µs CPU",
+    "ratio (spread)",
+    "goal",
+    "p50 / p99 ms",
+    "peers",
+    "per s",
+    "peers",
+    "",
+)
+
+
 def table(rows: list[Figure]) -> str:
     """The Markdown table."""
-    lines = [
-        "| workload | Pillarbox, µs CPU | Postfix + Dovecot, µs CPU | ratio (spread) | goal | p50 / p99 ms | theirs | per second | theirs | |",
-        "|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    lines += [
-        f"| {r.title} (per {r.unit}) | {_us(r.ours)} | {_us(r.theirs)} | {r.ratio:.1f} ({r.spread}) | {_us(r.goal) if r.goal else ''} "
-        f"| {r.ours_p50:.1f} / {r.ours_p99:.1f} | {r.theirs_p50:.1f} / {r.theirs_p99:.1f} | {r.ours_rate:,.0f} | {r.theirs_rate:,.0f} | {r.extra} |"
-        for r in rows
-    ]
-    return "\n".join(lines)
+    lines = [" | ".join(_HEAD), "|".join("---" for _ in _HEAD)]
+    for r in rows:
+        cells = (
+            f"{r.title} (per {r.unit})",
+            _us(r.ours),
+            _us(r.theirs),
+            f"{r.ratio:.1f} ({r.spread})" if r.ratio else "",
+            _us(r.goal) if r.goal else "",
+            f"{r.ours_p50:.1f} / {r.ours_p99:.1f}" if r.ours_p50 else "",
+            f"{r.theirs_p50:.1f} / {r.theirs_p99:.1f}" if r.theirs_p50 else "",
+            f"{r.ours_rate:,.0f}",
+            f"{r.theirs_rate:,.0f}",
+            r.extra,
+        )
+        lines.append(" | ".join(cells))
+    return "\n".join(f"| {line} |" for line in lines)
 
 
 def write(rows: list[Figure], folder: Path) -> None:
@@ -91,7 +111,8 @@ def write(rows: list[Figure], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "results.json").write_text(json.dumps([asdict(r) for r in rows], indent=1) + "\n")
     (folder / "results.md").write_text(
-        "# Pillarbox against Postfix + Dovecot\n\nServer CPU (user + system, whole process tree) per operation, medians; ratio = theirs / ours.\n"
+        "# Pillarbox against Postfix + Dovecot\n\n"
+        "Server CPU (user + system, whole process tree) per operation, medians; ratio = theirs / ours.\n"
         f"CPython {platform.python_version()}, {platform.system()}; IMAP and POP3 inside TLS on both sides.\n\n{table(rows)}\n"
     )
     _chart([r for r in rows if r.ratio], folder / "ratio.png")
