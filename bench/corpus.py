@@ -4,14 +4,13 @@ import base64
 import random
 from functools import lru_cache
 
-_WORDS = tuple(
-    """
+_TEXT = """
     the quarterly report meeting agenda please find attached invoice project schedule review comments budget
     travel thank you regards tomorrow morning afternoon delivery order confirmed shipment garden holiday
     photos dinner recipe server update release version notes question answer draft final contract signature
     office phone number address
-    """.split()
-)
+"""
+_WORDS = _TEXT.split()
 
 
 def _text(rng: random.Random, size: int) -> str:
