@@ -106,7 +106,12 @@ class Server:
     def __init__(self, store: MemoryStore, account: Account) -> None:
         self.store = store
         self.account = account
+        self.now = float(EPOCH)
         self._connections = 0
+
+    def clock(self) -> float:
+        """What the engines take for the time."""
+        return self.now
 
     @classmethod
     async def start(cls) -> "Server":
@@ -120,7 +125,9 @@ class Server:
         events: list[tuple[str, dict[str, object]]] = []
         link = Link(id=f"c{self._connections}", tls=tls, emit=lambda event, /, **facts: events.append((event, facts)))
         credentials = PlainCredentials(self.account)
-        return Client(ImapEngine(link, self.store, credentials, policy, nonce=lambda: "nonce"), events)
+        return Client(
+            ImapEngine(link, self.store, credentials, policy, nonce=lambda: "nonce", clock=self.clock), events
+        )
 
     async def client(self, select: str = "", policy: Policy | None = None) -> Client:
         """A client that is logged in, and has a mailbox selected."""

@@ -61,12 +61,13 @@ class ImapEngine:
         policy: Policy | None = None,
         *,
         nonce: Callable[[], str],
+        clock: Callable[[], float],
     ) -> None:
         self.link = link
         self.policy = policy or Policy()
         self.out = Outbox()
         self.want = Want.OCTETS
-        self.session = Session(link, store, credentials, self.policy, self.out, nonce, self._farewell)
+        self.session = Session(link, store, credentials, self.policy, self.out, nonce, clock, self._farewell)
         self._framer = Framer()
         self._dialogue: tuple[str, Entry, Dialogue] | None = None
         self._refusal: Completion | None = None
@@ -202,6 +203,7 @@ class ImapEngine:
         return start[1].decode("ascii"), entry, cursor
 
     async def _run(self, tag: str, entry: Entry, command: Command) -> None:
+        self.session.tag = tag
         try:
             outcome = await command.run(self.session, self.out)
         except Exception as error:

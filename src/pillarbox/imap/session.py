@@ -21,11 +21,12 @@ def _nobody() -> None:
 
 class Session:
     """What one connection has reached. `enabled` holds the names given to ENABLE (upper case) and "CONDSTORE" by any
-    enabling command; `uploads` are the messages of the running APPEND; `farewell` is set when the session has to end."""
+    enabling command; `clock` tells epoch seconds; `tag` is the running command's;
+    `uploads` are the messages of the running APPEND; `farewell` is set when the session has to end."""
 
     __slots__ = (
-        "_stop_watching", "credentials", "deleting", "enabled", "failed_logins", "farewell", "identity", "idling", "link",
-        "nonce", "on_farewell", "out", "policy", "selected", "store", "uploads",
+        "_stop_watching", "clock", "credentials", "deleting", "enabled", "failed_logins", "farewell", "identity", "idling",
+        "link", "nonce", "on_farewell", "out", "policy", "selected", "store", "tag", "uploads",
     )  # fmt: skip
 
     def __init__(
@@ -36,6 +37,7 @@ class Session:
         policy: Policy,
         out: Outbox,
         nonce: Callable[[], str],
+        clock: Callable[[], float],
         on_farewell: Callable[[], None],
     ) -> None:
         self.link = link
@@ -44,6 +46,8 @@ class Session:
         self.policy = policy
         self.out = out
         self.nonce = nonce
+        self.clock = clock
+        self.tag = ""
         self.on_farewell = on_farewell
         self.identity: Identity | None = None
         self.selected: Selected | None = None

@@ -65,6 +65,11 @@ def value_of(header: bytes, name: bytes) -> bytes | None:
     return None if found is None else unfold(found[0].partition(b":")[2])
 
 
+def values_of(header: bytes, name: bytes) -> list[bytes]:
+    """The unfolded, stripped values of all fields of this name (lower case)."""
+    return [unfold(found.partition(b":")[2]) for found in _selector(frozenset((name,))).findall(header)]
+
+
 def unfold(value: bytes) -> bytes:
     """A raw value on one line, without the white space around it. Folding white space stays (RFC 5322 §2.2.3)."""
     if b"\n" in value:

@@ -1,5 +1,6 @@
 """Which engine answers at which port: each room's Policy is filled from the configuration here, and nowhere else."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -86,7 +87,7 @@ def _engines(parts: Parts) -> dict[str, Callable[[Link], Engine]]:
     imap_policy = imap.Policy(max_message=limits.message_size)
 
     def imap_engine(link: Link) -> Engine:
-        return ImapEngine(link, store, access.credentials(link), imap_policy, nonce=fresh_nonce)
+        return ImapEngine(link, store, access.credentials(link), imap_policy, nonce=fresh_nonce, clock=time.time)
 
     locks = MaildropLocks()
 
