@@ -194,6 +194,12 @@ async def test_too_many_recipients() -> None:
     assert len(run.service.accepted[0][1]) == 100
 
 
+async def test_a_recipient_that_is_given_twice_is_one() -> None:
+    run = await converse([START + b"RCPT TO:<alice@example.test>\r\nDATA\r\nx\r\n.\r\n"])
+    assert run.codes[2:] == ["250", "250", "354", "250"]
+    assert run.service.accepted[0][1] == ["alice@example.test"]
+
+
 async def test_a_service_without_room_refuses_data() -> None:
     run = await same_in_every_cut(MAIL + b"RCPT TO:<full@example.test>\r\nDATA\r\nNOOP\r\n")
     assert run.codes == ["250", "250", "250", "452", "250"]

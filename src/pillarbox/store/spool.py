@@ -9,6 +9,9 @@ IN_MEMORY = 512 * 1024
 
 _CHUNK = 256 * 1024
 
+_CRUMB = 4096
+"""Chunks below this are joined: a peer that sends octet by octet must not make us keep an object for each."""
+
 
 class Spool:
     """Write-once octets. After the last `write` it can be read any number of times, until `discard`.
@@ -38,7 +41,11 @@ class Spool:
         if self._file is not None:
             self._file.write(octets)
         else:
-            self._chunks.append(octets)
+            chunks = self._chunks
+            if chunks and len(octets) < _CRUMB and len(chunks[-1]) < _CRUMB:
+                chunks[-1] += octets
+            else:
+                chunks.append(octets)
             if self.size + len(octets) > IN_MEMORY:
                 self._file = tempfile.TemporaryFile(prefix="spool-", dir=self._directory)  # noqa: SIM115
                 self._file.writelines(self._chunks)

@@ -20,7 +20,7 @@ class Incoming:
         self.size = 0
         self.header = b""
         self.is_seven_bit = True
-        self._pending: bytes | None = b""
+        self._pending: bytearray | None = bytearray()
 
     def write(self, octets: bytes) -> None:
         """See Body."""
@@ -34,16 +34,15 @@ class Incoming:
         pending += octets
         end = 0 if pending.startswith(b"\r\n") else pending.find(b"\r\n\r\n", searched) + 2
         if end == 1:  # not found
-            self._pending = pending
             return
-        self.header = pending[:end]
+        self.header = bytes(pending[:end])
         self._pending = None
-        self.spool.write(pending[end:])
+        self.spool.write(bytes(pending[end:]))
 
     def finish(self) -> None:
         """There is no more. A message without an empty line is all header."""
         if self._pending is not None:
-            self.header, self._pending = self._pending, None
+            self.header, self._pending = bytes(self._pending), None
 
     def seal(self, trace: bytes) -> Spool:
         """The whole message, `trace` first."""

@@ -47,6 +47,8 @@ class Rcpt:
             raise Refused(_NOT_ASCII)  # RFC 6531 §3.5
         forward_path = ForwardPath(_recipient(self.path, session), self.parameters)
         envelope = transaction.envelope
+        if any(forward_path == given for given in envelope.forward_paths):
+            return _OK  # nobody gets a message twice
         if len(envelope.forward_paths) >= session.policy.max_recipients:
             raise Refused(_TOO_MANY)
         try:
