@@ -141,7 +141,9 @@ async def test_move_into_the_same_mailbox(server: Server) -> None:
 
 async def test_recent_belongs_to_one_session(server: Server) -> None:
     await fill(server, 2)
-    assert "* 0 RECENT" in await (await server.client()).say("EXAMINE INBOX")  # looks, and takes nothing
+    looker = await server.client()
+    assert (await looker.say("STATUS INBOX (RECENT)"))[0] == "* STATUS INBOX (RECENT 2)"
+    assert "* 2 RECENT" in await looker.say("EXAMINE INBOX")  # looks, and takes nothing
     first, second = await server.client(), await server.client()
     assert "* 2 RECENT" in await first.say("SELECT INBOX")
     assert "* 0 RECENT" in await second.say("SELECT INBOX")

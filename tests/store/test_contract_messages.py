@@ -235,7 +235,9 @@ async def test_expunge_takes_only_what_is_marked(store: Store, alice: int) -> No
 
 async def test_recent_is_claimed_once(store: Store, alice: int) -> None:
     view, _ = await put(store, alice, "INBOX", 2)
+    assert await store.mail.first_recent(alice, view.mailbox) == 1
     assert await store.mail.claim_recent(alice, view.mailbox) == 1
+    assert await store.mail.first_recent(alice, view.mailbox) == 3
     assert await store.mail.claim_recent(alice, view.mailbox) == 3
     await put(store, alice, "INBOX", 1)
     assert await store.mail.claim_recent(alice, view.mailbox) == 3

@@ -175,7 +175,7 @@ class Selected:
         text = f"* {count} EXISTS\r\n"
         if self.with_recent:
             text += f"* {self.recent} RECENT\r\n"
-            self.recent_used = self.recent_from != NO_RECENT
+            self.recent_used = not self.read_only
         out.write(text.encode())
 
     def _flags(self, out: Outbox) -> None:

@@ -181,6 +181,9 @@ class Mail(Protocol):
     async def claim_recent(self, account: int, mailbox: int) -> int:
         """The first UID that no session was told to be recent yet; messages from there on are recent to the caller only."""
 
+    async def first_recent(self, account: int, mailbox: int) -> int:
+        """What `claim_recent` would give, without claiming anything (EXAMINE, STATUS)."""
+
     async def append(self, account: int, name: str, messages: Sequence[NewMessage]) -> Appended:
         """All or none. Raises NoSuchMailbox, OverQuota, StoreUnavailable."""
 

@@ -80,7 +80,8 @@ class List:
             out.write(line)
             if self.status and name in found:
                 view = await session.mail.open_by_id(session.account, found[name].id)
-                out.write(status_response(session, view, self.status))
+                out.write(await status_response(session, view, self.status))
+                await out.drain()
         return ok("LIST completed")
 
     def _candidates(self, names: "Names") -> list[str]:

@@ -35,7 +35,7 @@ class Login:
         try:
             identity = await session.credentials.check_password(self.name, self.password)
         except AuthenticationFailed:
-            return session.login_failed("LOGIN")
+            return session.login_failed("LOGIN", self.name)
         except AuthenticationUnavailable as reason:
             return no(str(reason), "UNAVAILABLE")
         session.log_in(identity, "LOGIN")

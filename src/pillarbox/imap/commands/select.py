@@ -16,6 +16,10 @@ from pillarbox.store.flags import SEEN, SYSTEM
 from pillarbox.store.view import MailboxView
 from pillarbox.wire.outbox import Outbox
 
+UNSEEN_SCAN = 10_000
+UNSEEN_SETS = 16
+"""Messages, and sets of flags, that are looked at for UNSEEN (which is optional): opening costs the same at any size."""
+
 
 @command("SELECT", state=State.LOGGED_IN)
 @dataclass(frozen=True, slots=True)
@@ -46,8 +50,9 @@ class Select:
         if self.condstore:
             session.enable_condstore()
         recent_from = NO_RECENT
-        if not session.rev2 and not self.READ_ONLY:
-            recent_from = await session.mail.claim_recent(session.account, view.mailbox)
+        if not session.rev2:
+            ask = session.mail.first_recent if self.READ_ONLY else session.mail.claim_recent
+            recent_from = await ask(session.account, view.mailbox)
         selected = Selected(view, session.link.id, read_only=self.READ_ONLY)
         selected.recent_from = recent_from
         selected.condstore = "CONDSTORE" in session.enabled
@@ -74,7 +79,8 @@ class Select:
         ]
         out.write(selected.flags_response() + "\r\n".join(lines).encode())
         if session.rev2:
-            out.write(b'* LIST () "/" ' + mailbox(view.name, utf8=True) + b"\r\n")
+            old = b' ("OLDNAME" (%b))' % mailbox(self.name, utf8=True) if self.name != view.name else b""
+            out.write(b'* LIST () "/" %b%b\r\n' % (mailbox(view.name, utf8=True), old))
 
 
 @command("EXAMINE", state=State.LOGGED_IN)
@@ -86,12 +92,12 @@ class Examine(Select):
 
 
 def first_unseen(view: MailboxView, count: int) -> int:
-    """The sequence number of the first message without \\Seen, 0 if there is none (RFC 3501 §7.1)."""
-    first = count
-    for number, flags in enumerate(view.flag_table.sets):
-        if SEEN not in flags and first:
-            try:
-                first = view.flags.index(number, 0, first)
-            except ValueError:
-                continue
-    return first + 1 if first < count else 0
+    """The sequence number of the first message without \\Seen (RFC 3501 §7.1); 0 if there is none near the start."""
+    unseen = [number for number, flags in enumerate(view.flag_table.sets) if SEEN not in flags]
+    first = stop = min(count, UNSEEN_SCAN)
+    for number in unseen[:UNSEEN_SETS]:
+        try:
+            first = view.flags.index(number, 0, first)
+        except ValueError:
+            continue
+    return first + 1 if first < stop else 0

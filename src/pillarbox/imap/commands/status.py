@@ -1,5 +1,6 @@
 """STATUS (RFC 9051 §6.3.11), with SIZE (RFC 8438), HIGHESTMODSEQ (RFC 7162 §3.1.7) and APPENDLIMIT (RFC 7889)."""
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -37,7 +38,7 @@ class Status:
 
     async def run(self, session: Session, out: Outbox) -> Completion:
         view = await session.mail.open(session.account, self.name)
-        out.write(status_response(session, view, self.items))
+        out.write(await status_response(session, view, self.items))
         return ok("STATUS completed")
 
 
@@ -49,20 +50,24 @@ def read_items(cursor: Cursor) -> tuple[str, ...]:
     return tuple(dict.fromkeys(items))
 
 
-def status_response(session: Session, view: MailboxView, items: Sequence[str]) -> bytes:
+async def status_response(session: Session, view: MailboxView, items: Sequence[str]) -> bytes:
     """* STATUS. Asking for HIGHESTMODSEQ enables CONDSTORE (RFC 7162 §3.1)."""
     figures = []
     for name in items:
         item = status_item.get(name)
-        figures.append(f"{name} {item(view) if item else _session_figure(session, view, name)}")
+        figure = item(view) if item is not None else await _session_figure(session, view, name)
+        figures.append(f"{name} {figure}")
     if "HIGHESTMODSEQ" in items:
         session.enable_condstore()
     return b"* STATUS %b (%b)\r\n" % (mailbox(view.name, utf8=session.utf8), " ".join(figures).encode())
 
 
-def _session_figure(session: Session, view: MailboxView, name: str) -> int:
+async def _session_figure(session: Session, view: MailboxView, name: str) -> int:
     """What depends on who asks."""
     if name == "APPENDLIMIT":
         return session.policy.max_message
     selected = session.selected
-    return selected.recent if selected is not None and selected.view is view else 0
+    if selected is not None and selected.view is view:
+        return selected.recent
+    first = await session.mail.first_recent(session.account, view.mailbox)
+    return len(view.uids) - bisect_left(view.uids, first)

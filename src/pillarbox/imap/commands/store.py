@@ -18,6 +18,7 @@ from pillarbox.wire.outbox import Outbox
 _MODE = re.compile(rb"([+-]?)FLAGS(\.SILENT)?(?= )", re.IGNORECASE)
 _MODES = {b"": StoreMode.REPLACE, b"+": StoreMode.ADD, b"-": StoreMode.REMOVE}
 MAX_FLAGS = 100  # in one command
+AT_ONCE = 5000  # messages answered before others get their turn: one or two milliseconds
 
 
 @command("STORE", state=State.SELECTED, uid=True, breaks_numbers=False)
@@ -65,7 +66,7 @@ class Store:
             unchanged_since=self.unchanged_since,
             by=session.link.id,
         )
-        self._answer(selected, spans, stored, out)
+        await self._answer(selected, spans, stored, out)
         if stored.failed:
             numbers = stored.failed if self.messages.by_uid else [selected.number(uid) for uid in stored.failed]
             return ok("Some messages were changed by someone else meanwhile", f"MODIFIED {encode_set(numbers)}")
@@ -73,18 +74,24 @@ class Store:
             return no("Some of the messages are gone", "EXPUNGEISSUED")  # RFC 9051 §7.1
         return ok("STORE completed")
 
-    def _answer(self, selected: Selected, spans: list[range], stored: Stored, out: Outbox) -> None:
+    async def _answer(self, selected: Selected, spans: list[range], stored: Stored, out: Outbox) -> None:
         """FETCH responses: the flags unless they were asked not to come, the modseqs for those who know them."""
         if self.silent and not selected.condstore:
             return
         if stored.failed:
             failed = set(stored.failed)
             spans = selected.spans_of(uid for uid in selected.take(spans) if uid not in failed)
+        if self.silent:
+            spans = selected.spans_of(sorted(stored.changed))
         selected.new_keywords(out)
-        if not self.silent:
-            selected.write_flags(out, spans, uid=self.messages.by_uid, modseq=selected.condstore)
-        elif stored.changed:
-            selected.write_modseqs(out, selected.spans_of(sorted(stored.changed)))
+        for span in spans:
+            for start in range(span.start, span.stop, AT_ONCE):
+                piece = [range(start, min(start + AT_ONCE, span.stop))]
+                if self.silent:
+                    selected.write_modseqs(out, piece)
+                else:
+                    selected.write_flags(out, piece, uid=self.messages.by_uid, modseq=selected.condstore)
+                await out.drain()
 
 
 def _flags(cursor: Cursor) -> Flags:

@@ -77,6 +77,9 @@ class EmbeddedMail:
             )  # the next commit writes it; lost in a crash, messages are recent twice
         return first
 
+    async def first_recent(self, account: int, mailbox: int) -> int:
+        return self._state.mailbox(account, mailbox).recent
+
     # Messages
 
     async def append(self, account: int, name: str, messages: Sequence[NewMessage]) -> Appended:

@@ -107,6 +107,9 @@ class MemoryMail:
         first, found.recent = found.recent, found.view.uidnext
         return first
 
+    async def first_recent(self, account: int, mailbox: int) -> int:
+        return self._mailbox(account, mailbox).recent
+
     # Messages
 
     async def append(self, account: int, name: str, messages: Sequence[NewMessage]) -> Appended:
