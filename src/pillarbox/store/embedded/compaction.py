@@ -4,9 +4,7 @@ The index names the new place in the same commit that writes the octets there; t
 reads from it holds it open.
 """
 
-import asyncio
 import zlib
-from concurrent.futures import Executor
 from dataclasses import dataclass
 
 import apsw
@@ -15,6 +13,7 @@ from pillarbox.store.embedded.batch import Batch
 from pillarbox.store.embedded.reading import SegmentReader
 from pillarbox.store.embedded.schema import query
 from pillarbox.store.embedded.segments import FILE_HEADER, RECORD_HEADER, Record, SegmentLog, path_of, scan
+from pillarbox.store.embedded.workers import Workers
 from pillarbox.store.embedded.writer import Observer, Writer
 
 _OCTETS = 2 * 1024 * 1024  # to a step: some milliseconds of the writer's time
@@ -36,14 +35,14 @@ class Compaction:
         log: SegmentLog,
         reader: SegmentReader,
         near: apsw.Connection,
-        threads: Executor,
+        workers: Workers,
         observer: Observer,
     ) -> None:
         self._writer = writer
         self._log = log
         self._reader = reader
         self._near = near
-        self._threads = threads
+        self._workers = workers
         self._observer = observer
         self._damaged: set[int] = set()
 
@@ -63,9 +62,8 @@ class Compaction:
         return live < size * _LIVE_SHARE
 
     async def _compact(self, segment: int) -> None:
-        loop = asyncio.get_running_loop()
         living = {b: (at, crc) for b, at, crc in query(self._near, _BLOBS, (segment,))}
-        records = await loop.run_in_executor(self._threads, self._records, segment) if living else []
+        records = await self._workers.run(self._records, segment) if living else []
         moving = [r for r in records if living.get(r.blob) == (r.offset, r.crc)]
         if len(moving) < len(living):
             self._give_up(segment)
@@ -74,7 +72,7 @@ class Compaction:
             some: list[Record] = []
             while moving and sum(r.size for r in some) < _OCTETS:
                 some.append(moving.pop())
-            loaded = await loop.run_in_executor(self._threads, self._load, segment, some)
+            loaded = await self._workers.run(self._load, segment, some)
             if loaded is None:
                 self._give_up(segment)
                 return
@@ -82,7 +80,7 @@ class Compaction:
         await self._writer.do(lambda batch: batch.execute("DELETE FROM segments WHERE id = ?", (segment,)))
         self._reader.forget(segment)
         path = path_of(self._log.folder, segment)
-        await loop.run_in_executor(self._threads, lambda: path.unlink(missing_ok=True))
+        await self._workers.run(path.unlink, missing_ok=True)
 
     def _give_up(self, segment: int) -> None:
         """Something in it cannot be read: better keep all of it."""

@@ -4,14 +4,10 @@ It works on the open store, in small steps beside its other work. A finding that
 mailbox and UID. It repairs counters, places of octets that are somewhere else, rows that lead nowhere. It never deletes mail.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
-from concurrent.futures import Executor
+from collections.abc import AsyncIterator
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, TypeVar, TypeVarTuple
-
-import apsw
+from typing import Any
 
 from pillarbox.store.embedded import segments
 from pillarbox.store.embedded.batch import Batch
@@ -19,10 +15,8 @@ from pillarbox.store.embedded.schema import query
 from pillarbox.store.embedded.segments import RECORD_HEADER, Record
 from pillarbox.store.embedded.state import Mailbox, Owner, State
 from pillarbox.store.embedded.views import Views
+from pillarbox.store.embedded.workers import Workers
 from pillarbox.store.embedded.writer import Writer
-
-T = TypeVar("T")
-A = TypeVarTuple("A")
 
 _BLOBS = 200  # to a step
 
@@ -47,17 +41,14 @@ _LIVE = (
 
 
 class EmbeddedCheck:
-    """Implements `store.api.Check`. `far` is a connection for the reading threads."""
+    """Implements `store.api.Check`."""
 
-    def __init__(
-        self, state: State, writer: Writer, views: Views, far: apsw.Connection, folder: Path, threads: Executor
-    ) -> None:
+    def __init__(self, state: State, writer: Writer, views: Views, folder: Path, workers: Workers) -> None:
         self._state = state
         self._writer = writer
         self._views = views
-        self._far = far
         self._folder = folder
-        self._threads = threads
+        self._workers = workers
 
     async def problems(self, *, repair: bool) -> AsyncIterator[str]:
         """Everything that is wrong, as sentences; `repair` puts right what can be and says so."""
@@ -79,10 +70,10 @@ class EmbeddedCheck:
             "SELECT id, segment, offset, size, crc FROM blobs WHERE id > ? ORDER BY id LIMIT ?", (last, _BLOBS)
         ):
             last = rows[-1][0]
-            for blob, segment, offset, size, crc in await self._thread(self._unreadable, rows):
+            for blob, segment, offset, size, crc in await self._workers.run(self._unreadable, rows):
                 if elsewhere is None:
-                    elsewhere = await self._thread(self._all_records)
-                found = await self._thread(self._whole, elsewhere.get(blob, []), size, crc)
+                    elsewhere = await self._workers.run(self._all_records)
+                found = await self._workers.run(self._whole, elsewhere.get(blob, []), size, crc)
                 who = await self._whose(blob)
                 where = f"blob {blob} at {offset} in segment {segment:08x}"
                 if found is None:
@@ -189,17 +180,14 @@ class EmbeddedCheck:
                 await self._execute("UPDATE segments SET live = ? WHERE id = ?", (real, segment))
             yield f"segment {segment:08x} holds {real} octets that live, not {live}" + _repaired(repair)
         known = {segment for (segment,) in await self._query("SELECT id FROM segments")}
-        for number in await self._thread(segments.numbers, self._folder):
+        for number in await self._workers.run(segments.numbers, self._folder):
             if number not in known:
-                count = len(await self._thread(self._records, number))
+                count = len(await self._workers.run(self._records, number))
                 if count:
                     yield f"segment {number:08x} is unknown to the index; it holds {count} messages"
 
     async def _query(self, sql: str, values: tuple[object, ...] = ()) -> list[Any]:
-        return await self._thread(query, self._far, sql, values)
-
-    async def _thread(self, function: Callable[[*A], T], *arguments: *A) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
+        return await self._workers.read(query, sql, values)
 
     async def _execute(self, sql: str, values: tuple[object, ...] = ()) -> None:
         await self._writer.do(lambda batch: batch.execute(sql, values))

@@ -1,10 +1,8 @@
 """Incoming: a message that is to be stored, with everything that can be worked out before its commit is planned."""
 
-import asyncio
 import secrets
 import zlib
 from collections.abc import Callable
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +12,7 @@ from pillarbox.store.embedded import summaries
 from pillarbox.store.embedded.batch import Batch
 from pillarbox.store.embedded.segments import FILE_HEADER, SegmentLog, path_of, write_alone
 from pillarbox.store.embedded.state import State
+from pillarbox.store.embedded.workers import Workers
 from pillarbox.store.spool import Spool
 
 ALONE = 4 * 1024 * 1024
@@ -50,18 +49,17 @@ class Incoming:
 class Intake:
     """Prepares messages; knows where very large ones go."""
 
-    def __init__(self, state: State, log: SegmentLog, folder: Path, threads: Executor) -> None:
+    def __init__(self, state: State, log: SegmentLog, folder: Path, workers: Workers) -> None:
         self._state = state
         self._log = log
         self._folder = folder
-        self._threads = threads
+        self._workers = workers
 
     async def prepare(self, spool: Spool, note: str) -> Incoming:
         """Everything about the message in this spool. Raises StoreUnavailable, OSError."""
         octets_of_note = note.encode("utf-8", "surrogatepass")
         if spool.size <= _IN_THREAD:
             return digest(spool, octets_of_note)
-        loop = asyncio.get_running_loop()
         work: Callable[[], Incoming]
         if spool.size <= ALONE:
             work = lambda: digest(spool, octets_of_note)  # noqa: E731
@@ -69,7 +67,7 @@ class Intake:
             number, blob = self._log.take_number(), self._state.next_blob()
             work = lambda: self._put_alone(spool, octets_of_note, number, blob)  # noqa: E731
         try:
-            return await loop.run_in_executor(self._threads, work)
+            return await self._workers.run(work)
         except OSError as error:
             raise StoreUnavailable(f"the message cannot be written now ({error}): try again later") from error
 
@@ -77,7 +75,7 @@ class Intake:
         """The message was not stored after all."""
         if incoming.alone:
             path = path_of(self._folder, incoming.alone)
-            await asyncio.get_running_loop().run_in_executor(self._threads, lambda: path.unlink(missing_ok=True))
+            await self._workers.run(path.unlink, missing_ok=True)
 
     def _put_alone(self, spool: Spool, note: bytes, number: int, blob: int) -> Incoming:
         crc = write_alone(self._folder, number, blob, spool.size, spool.chunks(), note)

@@ -43,6 +43,7 @@ class Place:
             folder.mkdir(mode=0o700, exist_ok=True)
         os.close(os.open(directory / INDEX_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         sync_folder(directory)
+        sync_folder(directory.parent)
         return place
 
     def release(self) -> None:

@@ -1,9 +1,7 @@
 """Reading octets out of segments: at once when they are in the page cache, by a thread when the disk must be asked."""
 
-import asyncio
 import os
 from collections import OrderedDict
-from concurrent.futures import Executor
 from pathlib import Path
 
 import apsw
@@ -11,6 +9,7 @@ import apsw
 from pillarbox.store.api import StoreUnavailable
 from pillarbox.store.embedded.schema import query
 from pillarbox.store.embedded.segments import RECORD_HEADER, path_of
+from pillarbox.store.embedded.workers import Workers
 
 Place = tuple[int, int, int]
 """Where a blob is: segment, offset of its record, size."""
@@ -40,9 +39,9 @@ class _File:
 class SegmentReader:
     """Reads octets of any segment."""
 
-    def __init__(self, folder: Path, threads: Executor) -> None:
+    def __init__(self, folder: Path, workers: Workers) -> None:
         self._folder = folder
-        self._threads = threads
+        self._workers = workers
         self._files: OrderedDict[int, _File] = OrderedDict()
         self._nowait = bool(_NOWAIT)
 
@@ -53,8 +52,7 @@ class SegmentReader:
             octets = self._read_now(file, offset, length)
             if octets is not None:
                 return octets
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, read_exactly, file, offset, length)
+        return await self._workers.run(read_exactly, file, offset, length)
 
     def forget(self, segment: int) -> None:
         """The segment's file goes: let go of it."""

@@ -1,9 +1,7 @@
 """What is read of single messages: records, octets, Message-IDs, tombstones."""
 
-import asyncio
 from bisect import bisect_left
 from collections.abc import Sequence
-from concurrent.futures import Executor
 from typing import Any
 
 import apsw
@@ -14,6 +12,7 @@ from pillarbox.store.embedded.changelog import decode_uids
 from pillarbox.store.embedded.reading import BlobReader, Place
 from pillarbox.store.embedded.schema import query
 from pillarbox.store.embedded.summaries import message_id_hash, unpack
+from pillarbox.store.embedded.workers import Workers
 from pillarbox.store.view import MailboxView
 
 _AT_ONCE = 64  # so many rows are read faster than a thread answers
@@ -33,12 +32,11 @@ _json = msgspec.json.Encoder()
 
 
 class Records:
-    """Reads of messages. `near` is a connection for the event loop, `far` one for the reading threads."""
+    """Reads of messages. `near` is a connection for the event loop."""
 
-    def __init__(self, near: apsw.Connection, far: apsw.Connection, threads: Executor, blobs: BlobReader) -> None:
+    def __init__(self, near: apsw.Connection, workers: Workers, blobs: BlobReader) -> None:
         self._near = near
-        self._far = far
-        self._threads = threads
+        self._workers = workers
         self._blobs = blobs
         self._places: dict[tuple[int, int], Place] = {}
         self._next = (0, 0)  # which message someone reads who reads them in order
@@ -123,5 +121,4 @@ class Records:
             sql, row = select + _LIST, (mailbox, _json.encode(list(uids)).decode())  # type: ignore[assignment]
         if len(uids) <= _AT_ONCE:
             return query(self._near, sql, row)
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, lambda: query(self._far, sql, row))
+        return await self._workers.read(query, sql, row)

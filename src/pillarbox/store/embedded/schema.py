@@ -7,7 +7,7 @@ from typing import Any
 
 import apsw
 
-from pillarbox.store.api import StoreError
+from pillarbox.store.api import StoreError, StoreUnavailable
 
 INDEX_FILE = "index.sqlite"
 
@@ -112,5 +112,8 @@ def prepare(connection: apsw.Connection) -> None:
 
 
 def query(connection: apsw.Connection, sql: str, values: Sequence[object] = ()) -> list[Any]:
-    """Every row that a query gives; the schema says of what types. Raises apsw.Error."""
-    return connection.execute(sql, values).fetchall()
+    """Every row that a query gives; the schema says of what types. Raises StoreUnavailable."""
+    try:
+        return connection.execute(sql, values).fetchall()
+    except apsw.Error as error:
+        raise StoreUnavailable(f"the store's index cannot be read now ({error}): try again later") from error

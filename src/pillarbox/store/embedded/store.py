@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import apsw
@@ -26,11 +25,10 @@ from pillarbox.store.embedded.segments import SegmentLog
 from pillarbox.store.embedded.state import Mailbox, State
 from pillarbox.store.embedded.sweeper import Sweeper
 from pillarbox.store.embedded.views import Views
+from pillarbox.store.embedded.workers import Workers
 from pillarbox.store.embedded.writer import Observer, Writer
 from pillarbox.store.spool import Spool
 from pillarbox.store.view import MailboxView
-
-_THREADS = 4  # for reads that wait for the disk and for large messages
 
 
 def _unobserved(event: str, **facts: object) -> None:
@@ -47,19 +45,18 @@ class EmbeddedStore:
         self._log = log
         self._index = index
         self._near = schema.connect(place.directory, writer=False)
-        self._far = schema.connect(place.directory, writer=False)
-        self._threads = ThreadPoolExecutor(_THREADS, "pillarbox-store")
+        self._workers = Workers(place.directory)
         self._writer = Writer(known, log, index, observer)
-        self._views = Views(self._writer, self._near, self._far, self._threads)
-        self._intake = Intake(known, log, place.segments, self._threads)
-        self._reader = SegmentReader(place.segments, self._threads)
+        self._views = Views(self._writer, self._near, self._workers)
+        self._intake = Intake(known, log, place.segments, self._workers)
+        self._reader = SegmentReader(place.segments, self._workers)
         self._blobs = BlobReader(self._near, self._reader)
-        records = Records(self._near, self._far, self._threads, self._blobs)
+        records = Records(self._near, self._workers, self._blobs)
         self._directory = EmbeddedDirectory(known, self._writer)
         self._mail = EmbeddedMail(known, self._writer, self._views, self._intake, records)
         self._queue = EmbeddedQueue(self._writer, self._near, self._blobs, self._prepare_bounce)
-        self._check = EmbeddedCheck(known, self._writer, self._views, self._far, place.segments, self._threads)
-        compaction = Compaction(self._writer, log, self._reader, self._near, self._threads, observer)
+        self._check = EmbeddedCheck(known, self._writer, self._views, place.segments, self._workers)
+        compaction = Compaction(self._writer, log, self._reader, self._near, self._workers, observer)
         self._sweeper = Sweeper(self._writer, compaction, self._near, observer)
         self._writer.on_garbage = self._sweeper.wake
 
@@ -126,10 +123,10 @@ class EmbeddedStore:
         if self._state.recent_claims:
             await self._writer.do(lambda batch: batch.then(lambda: None))
         await self._writer.close()
-        self._threads.shutdown()
+        self._workers.close()
         self._reader.close()
         self._log.close()
-        for connection in (self._near, self._far, self._index):
+        for connection in (self._near, self._index):
             connection.close()
         self._place.release()
 

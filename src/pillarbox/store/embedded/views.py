@@ -8,7 +8,6 @@ import asyncio
 import weakref
 from array import array
 from collections import OrderedDict
-from concurrent.futures import Executor
 
 import apsw
 
@@ -18,6 +17,7 @@ from pillarbox.store.embedded.changelog import decode_flags, decode_runs, decode
 from pillarbox.store.embedded.schema import query
 from pillarbox.store.embedded.state import Mailbox
 from pillarbox.store.embedded.steps import Added, Expunged, Flagged, bring_up_to_date
+from pillarbox.store.embedded.workers import Workers
 from pillarbox.store.embedded.writer import Writer
 from pillarbox.store.view import MailboxView
 
@@ -30,13 +30,12 @@ _ARRAYS = ("uids", "flags", "modseqs", "sizes", "internaldates")
 
 
 class Views:
-    """Finds, reads and keeps views. `near` is a connection for the event loop, `far` one for the reading threads."""
+    """Finds, reads and keeps views. `near` is a connection for the event loop."""
 
-    def __init__(self, writer: Writer, near: apsw.Connection, far: apsw.Connection, threads: Executor) -> None:
+    def __init__(self, writer: Writer, near: apsw.Connection, workers: Workers) -> None:
         self._writer = writer
         self._near = near
-        self._far = far
-        self._threads = threads
+        self._workers = workers
         self._kept: OrderedDict[Mailbox, MailboxView] = OrderedDict()
         self._messages = 0
         self._reading: dict[Mailbox, asyncio.Task[MailboxView]] = {}
@@ -72,12 +71,12 @@ class Views:
         if task is None:
             mailbox.loading = []
             task = self._reading[mailbox] = asyncio.create_task(self._read(mailbox))
+            task.add_done_callback(lambda done: done.cancelled() or done.exception())  # if nobody waits any more
         return task
 
     async def _read(self, mailbox: Mailbox) -> MailboxView:
         try:
-            loop = asyncio.get_running_loop()
-            view, rows = await loop.run_in_executor(self._threads, read, self._far, mailbox)
+            view, rows = await self._workers.read(read, mailbox)
             _attach(mailbox, view)
             mailbox.unsaved = rows
             for step in mailbox.loading or ():
@@ -146,10 +145,9 @@ def stage_state(batch: Batch, mailbox: Mailbox, view: MailboxView) -> None:
 
 
 def read(connection: apsw.Connection, mailbox: Mailbox) -> tuple[MailboxView, int]:
-    """A view as of the last commit, and how many rows it took beyond the packed state. Raises apsw.Error."""
+    """A view as of the last commit, and how many rows it took beyond the packed state. Raises StoreUnavailable."""
     view = MailboxView(mailbox.account, mailbox.id, mailbox.name, mailbox.uidvalidity, mailbox.object_id)
-    execute = connection.execute
-    execute("BEGIN")  # one snapshot for all that follows
+    query(connection, "BEGIN")  # one snapshot for all that follows
     try:
         counters = query(connection, "SELECT uidnext, modseq FROM mailboxes WHERE id = ?", (mailbox.id,))
         packed = query(
@@ -168,7 +166,7 @@ def read(connection: apsw.Connection, mailbox: Mailbox) -> tuple[MailboxView, in
             connection, "SELECT modseq, uids FROM expunges WHERE mailbox = ? AND modseq > ?", (mailbox.id, modseq)
         )
     finally:
-        execute("COMMIT")
+        query(connection, "COMMIT")
     _add(view, added)
     log = [(m, 0, octets) for m, octets in changes] + [(m, 1, octets) for m, octets in expunges]
     for when, kind, octets in sorted(log):

@@ -23,7 +23,7 @@ from pillarbox.store.embedded.steps import Added, Expunged, Flagged, bring_up_to
 
 T = TypeVar("T")
 
-MAX_OPERATIONS = 1000
+MAX_OPERATIONS = 250
 MAX_OCTETS = 16 * 1024 * 1024
 """Bounds of one batch: beyond them, waiting longer gains nothing and the loop would plan for too long."""
 
