@@ -77,6 +77,8 @@ def transfer_policy(parts: Parts) -> transfer.Policy:
         relay_to=config.relay.everything_to or None,
         save_sent=config.submission.save_sent,
         show_client_address=config.submission.show_client_address,
+        recipients_per_hour=config.submission.recipients_per_hour,
+        recipients_per_day=config.submission.recipients_per_day,
     )
 
 

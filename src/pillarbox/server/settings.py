@@ -8,6 +8,7 @@ from msgspec import Meta, Struct, field
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Count = Annotated[int, Meta(ge=1)]
+Limit = Annotated[int, Meta(ge=0)]
 Seconds = Annotated[float, Meta(gt=0)]
 Security = Literal["implicit", "starttls", "none"]
 
@@ -100,6 +101,12 @@ class Submission(Struct, frozen=True, forbid_unknown_fields=True):
     show_client_address: Annotated[
         bool, Meta(description="Write the sender's network address into the message; it tells where they live.")
     ] = False
+    recipients_per_hour: Annotated[
+        Limit, Meta(description="Recipients that one account may write to within an hour; 0 for no limit.")
+    ] = 500
+    recipients_per_day: Annotated[
+        Limit, Meta(description="The same within a day. It limits what a stolen password is good for.")
+    ] = 2000
 
 
 class Smarthost(Struct, frozen=True, forbid_unknown_fields=True):
