@@ -66,7 +66,7 @@ def _pop3(link: Link, store: MemoryStore, credentials: FakeCredentials) -> Engin
 
 
 def _imap(link: Link, store: MemoryStore, credentials: FakeCredentials) -> Engine:
-    return ImapEngine(link, store, credentials, nonce=lambda: "nonce")
+    return ImapEngine(link, store, credentials, nonce=lambda: "nonce", clock=lambda: 1_700_000_000.0)
 
 
 def _sasl(command: bytes) -> tuple[Lines, ...]:

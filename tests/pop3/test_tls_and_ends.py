@@ -41,7 +41,7 @@ async def test_what_follows_stls_in_the_clear_is_never_run(behind: bytes) -> Non
     client = office.connect(tls=None)
     assert await client.send(b"STLS\r\n" + behind) == b"-ERR Nothing may follow STLS before TLS\r\n"
     assert client.closed
-    assert "stls_injection" in [event for event, _ in office.events]
+    assert "starttls_injection" in [event for event, _ in office.events]
     late = office.connect(tls=None)
     await late.say("STLS")
     assert await late.send(behind) == b""

@@ -272,7 +272,7 @@ async def test_a_bug_is_a_451_and_costs_only_this_connection() -> None:
     assert run.replies[1].startswith("451 4.3.0")
     assert run.want is Want.CLOSE
     ((_event, facts),) = [found for found in run.events if found[0] == "internal_error"]
-    assert isinstance(facts["exception"], RuntimeError)
+    assert isinstance(facts["error"], RuntimeError)
 
 
 async def test_every_reply_has_an_enhanced_code() -> None:

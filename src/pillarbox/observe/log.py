@@ -23,12 +23,17 @@ EVENT_LEVELS = {
     "tls": logging.DEBUG,
     "tls_failed": logging.INFO,
     "login_failed": logging.WARNING,
+    "login_refused": logging.WARNING,
+    "login_deferred": logging.WARNING,
+    "password_in_clear": logging.WARNING,
     "refused": logging.WARNING,
     "write_stalled": logging.INFO,
     "starttls_injection": logging.WARNING,
     "certificates_not_reloaded": logging.ERROR,
     "control_bug": logging.ERROR,
     "bug": logging.ERROR,
+    "internal_error": logging.ERROR,
+    "store_failed": logging.ERROR,
 }
 """How important an event is; those that are not named here are INFO."""
 

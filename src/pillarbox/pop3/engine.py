@@ -138,7 +138,7 @@ class Pop3Engine:
             reply = self._failed(error)
         if session.then is Want.TLS and len(self._lines):
             # RFC 2595 §4; what follows STLS in the clear may be anybody's
-            self.link.emit("stls_injection")
+            self.link.emit("starttls_injection")
             raise Disconnect("Nothing may follow STLS before TLS")
         if reply:
             self.out.write(reply)

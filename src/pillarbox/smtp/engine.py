@@ -261,7 +261,7 @@ class SmtpEngine:
 
     def _confess(self, bug: Exception) -> None:
         """A bug of ours: the peer shall try again on a new connection."""
-        self._link.emit("internal_error", exception=bug)
+        self._link.emit("internal_error", error=bug)
         self._session.forget()
         self._end(_BUG)
 
