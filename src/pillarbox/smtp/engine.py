@@ -213,8 +213,11 @@ class SmtpEngine:
         verb = verb.upper()
         entry = COMMANDS.get(verb)
         if entry is None:
-            session.leaving = verb in _HTTP
-            raise Refused(_NOT_MAIL if session.leaving else _UNKNOWN)
+            if verb in _HTTP:
+                session.leaving = True
+                self._link.emit("http_on_mail_port")
+                raise Refused(_NOT_MAIL)
+            raise Refused(_UNKNOWN)
         if len(line) + 2 > session.policy.max_command and verb != b"AUTH":
             raise Refused(_TOO_LONG)
         self._check_order(entry)
@@ -228,11 +231,14 @@ class SmtpEngine:
         """Whether the command exists here and is in order. Raises Refused."""
         session = self._session
         if session.policy.submission and session.tls is None and not entry.before_tls:
+            if entry.verb == "AUTH":
+                self._link.emit("password_in_clear", command="AUTH")
             raise Refused(_NEEDS_TLS)  # RFC 3207 §4
         if entry.offered is not None and not entry.offered(session):
             raise Refused(_ABSENT)
         if entry.alone and self._buffer.octets:
             session.leaving = True
+            self._link.emit("starttls_injection")
             raise Refused(_NOT_PIPELINED)
         when = entry.when
         if when is When.ANYTIME:

@@ -84,9 +84,11 @@ class _Running:
             result = await self.exchange.step(response)
         except AuthenticationFailed:
             session.auth_failures += 1
+            session.client.link.emit("login_failed", mechanism=self.mechanism)
             session.leaving = session.auth_failures >= session.policy.max_auth_failures
             raise Refused(_FAILED) from None
         except AuthenticationUnavailable as reason:
+            session.client.link.emit("login_failed", mechanism=self.mechanism, reason=str(reason))
             raise Refused(Reply(454, "4.7.0", str(reason))) from None
         except BadExchange:
             raise Refused(_MALFORMED) from None
