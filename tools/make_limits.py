@@ -129,6 +129,7 @@ LIMITS = (
     Limit("POP3: command line", "pop3.policy:Policy.command_line", "octets", "pop3/test_dialogs.py"),
     Limit("POP3: line of AUTH", "pop3.policy:Policy.sasl_line", "octets", "pop3/test_dialogs.py"),
     Limit("POP3: bad commands before login", "pop3.policy:Policy.bad_commands", "", "pop3/test_dialogs.py"),
+    Limit("POP3: commands before login", "pop3.policy:Policy.commands_before_login", "", "pop3/test_tls_and_ends.py"),
     Limit("POP3: failed logins on one connection", "pop3.policy:Policy.failed_logins", "", "pop3/test_tls_and_ends.py"),
     Limit("POP3: silence before login", "pop3.policy:Policy.login_timeout", "seconds", "pop3/test_tls_and_ends.py"),
     Limit("POP3: silence after login", "pop3.policy:Policy.timeout", "seconds", "pop3/test_tls_and_ends.py"),

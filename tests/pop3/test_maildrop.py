@@ -3,8 +3,10 @@
 import pytest
 from tests.pop3.client import LOGIN, Office
 
-from pillarbox.store.api import StoreUnavailable
+from pillarbox.store.api import NewMessage, StoreUnavailable
 from pillarbox.store.memory.mail import MemoryMail
+from pillarbox.store.spool import Spool
+from pillarbox.wire.outbox import HIGH_WATER
 
 MESSAGES = [b"Subject: %d\r\n\r\nbody %d\r\n" % (i, i) for i in range(1, 6)]
 
@@ -145,3 +147,28 @@ async def test_a_copy_inside_inbox_has_its_own_unique_id() -> None:
     await office.store.mail.copy(1, inbox, [1], "INBOX")
     ids = [line.split()[1] for line in await (await office.login()).lines("UIDL")]
     assert len(set(ids)) == 2
+
+
+async def test_listings_of_many_messages_wait_for_the_client() -> None:
+    office = await Office.open()
+    await office.store.mail.append(1, "INBOX", [NewMessage(Spool.of(b"S: x\r\n\r\n")) for _ in range(30_000)])
+    client = await office.login()
+    sent: list[bytes] = []
+
+    waiting: list[int] = []
+
+    async def drain() -> None:
+        waiting.append(client.engine.out.size)
+        sent.extend(client.engine.out.take())
+
+    client.engine.out.on_drain = drain
+    for command in (b"LIST", b"UIDL"):
+        sent.clear()
+        waiting.clear()
+        sent.append(await client.send(command + b"\r\n"))
+        lines = b"".join(sent).split(b"\r\n")
+        assert len(lines) == 30_003
+        assert [line.split(b" ")[0] for line in lines[1:-2]] == [b"%d" % i for i in range(1, 30_001)]
+        assert lines[-2:] == [b".", b""]
+        assert max(waiting, default=0) < 2 * HIGH_WATER
+    assert waiting

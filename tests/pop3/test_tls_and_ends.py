@@ -116,3 +116,11 @@ async def test_not_now_is_not_a_wrong_password() -> None:
     office.credentials.unavailable = "Too many failed logins; try again in 2 minutes"
     reply = await office.connect().send(LOGIN)
     assert reply.endswith(b"-ERR [SYS/TEMP] Too many failed logins; try again in 2 minutes\r\n")
+
+
+async def test_strangers_cannot_stay_by_asking() -> None:
+    client = (await Office.open()).connect(policy=Policy(commands_before_login=3))
+    for _ in range(3):
+        await client.lines("CAPA")
+    assert await client.send(b"CAPA\r\n" + LOGIN) == b"-ERR Too many commands without a login\r\n"
+    assert client.closed

@@ -34,7 +34,7 @@ _WRONG_STATE = {
 class Pop3Engine:
     """One POP3 connection. See `wire.engine.Engine` for the order of calls. `locks` is the one of the whole process."""
 
-    __slots__ = ("_bad", "_lines", "_running", "_stopping", "link", "out", "policy", "session", "want")
+    __slots__ = ("_bad", "_commands", "_lines", "_running", "_stopping", "link", "out", "policy", "session", "want")
 
     def __init__(
         self,
@@ -55,6 +55,7 @@ class Pop3Engine:
         self._running = False
         self._stopping = ""
         self._bad = 0
+        self._commands = 0  # before login
 
     @property
     def timeout(self) -> float:
@@ -156,6 +157,10 @@ class Pop3Engine:
         return self.policy.sasl_line if self.session.dialogue or start.upper() == b"AUTH " else self.policy.command_line
 
     async def _command(self, line: bytes) -> bytes:
+        if self.session.state is State.AUTHORIZATION:
+            self._commands += 1
+            if self._commands > self.policy.commands_before_login:
+                raise Disconnect("Too many commands without a login")
         name, _, argument = line.partition(b" ")
         entry = TABLE.get(name) or TABLE.get(name.upper())
         session = self.session

@@ -20,6 +20,9 @@ class Policy:
     """Commands before login that are no POP3, until the connection is closed: other protocols' clients, and browsers
     that attackers steer (ALPACA). After login a hundred times as many: somebody types."""
 
+    commands_before_login: int = 100
+    """Commands of any kind: real clients need less than ten, and asking for CAPA for ever shall not keep a place."""
+
     failed_logins: int = 3
     """On one connection; `access` throttles across connections."""
 

@@ -1,7 +1,7 @@
 """LIST: the size of each message (RFC 1939 §5)."""
 
 from pillarbox.pop3.registry import State, command
-from pillarbox.pop3.reply import listing, ok
+from pillarbox.pop3.reply import ok, send_listing
 from pillarbox.pop3.session import Session
 
 
@@ -14,4 +14,5 @@ async def list_(session: Session, argument: bytes) -> bytes:
         index = drop.index(number)
         return ok(f"{index + 1} {drop.size(index)}")
     size = drop.size
-    return listing(f"{drop.count - len(drop.deleted)} messages", [f"{i + 1} {size(i)}" for i in drop.present()])
+    lines = (f"{i + 1} {size(i)}\r\n" for i in drop.present())
+    return await send_listing(session.out, f"{drop.count - len(drop.deleted)} messages", lines)

@@ -2,7 +2,7 @@
 
 from pillarbox.pop3.errors import Refused
 from pillarbox.pop3.registry import State, command
-from pillarbox.pop3.reply import listing, ok
+from pillarbox.pop3.reply import ok, send_listing
 from pillarbox.pop3.session import Session
 
 
@@ -18,4 +18,5 @@ async def uidl(session: Session, argument: bytes) -> bytes:
             raise Refused("The message was deleted by another program meanwhile", "SYS/TEMP")
         return ok(f"{index + 1} {unique_id}")
     ids = await drop.unique_ids()
-    return listing("Unique-ids follow", [f"{i + 1} {ids[i]}" for i in drop.present() if ids[i] is not None])
+    lines = (f"{i + 1} {ids[i]}\r\n" for i in drop.present() if ids[i] is not None)
+    return await send_listing(session.out, "Unique-ids follow", lines)

@@ -17,6 +17,7 @@ from pillarbox.store.view import MailboxView
 
 _AT_ONCE = 64  # so many rows are read faster than a thread answers
 _CHUNK = 500  # rows that are unpacked before the event loop looks after others
+_IDS_AT_ONCE = 5000  # the same where a row is only an id
 _AHEAD = 64  # places of the messages that follow, when someone reads them in order
 _PLACES = 4096
 
@@ -57,11 +58,12 @@ class Records:
 
     async def email_ids(self, view: MailboxView, uids: Sequence[int]) -> list[str | None]:
         """One for each UID, None where it is gone."""
-        if not uids:
-            return []
-        ids: dict[int, str] = dict(await self._rows(_EMAIL_ID, view.mailbox, uids))
-        there = set(view.uids)
-        return [ids.get(uid) if uid in there else None for uid in uids]
+        found: list[str | None] = []
+        for i in range(0, len(uids), _IDS_AT_ONCE):
+            chunk = uids[i : i + _IDS_AT_ONCE]
+            ids: dict[int, str] = dict(await self._rows(_EMAIL_ID, view.mailbox, chunk))
+            found += [ids.get(uid) if view.index(uid) >= 0 else None for uid in chunk]
+        return found
 
     async def octets(self, view: MailboxView, uid: int, start: int, length: int | None) -> bytes | None:
         """A message's octets, or a part of them; None when it is gone. Raises StoreUnavailable."""
