@@ -12,7 +12,8 @@ from typing import Any, cast
 
 from pillarbox.net.admission import Ticket
 from pillarbox.net.connections import Connections, Service
-from pillarbox.net.flow_control import WRITE_HIGH, WRITE_LOW, FlowControl, send
+from pillarbox.net.eager import run_eagerly
+from pillarbox.net.flow_control import WRITE_HIGH, WRITE_LOW, FlowControl, gone, nobody, send
 from pillarbox.net.observer import Tap
 from pillarbox.net.timer_wheel import NOWHERE
 from pillarbox.net.tls import TlsError, TlsLayer
@@ -26,7 +27,8 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_all", "_close_by", "_closing", "_engine", "_eof", "_flow", "_handshake_by", "_heard", "_link", "_opened",
-        "_read_paused", "_ringing", "_service", "_tap", "_task", "_ticket", "_tls", "_transport", "_unprocessed", "slot",
+        "_read_paused", "_ringing", "_service", "_tap", "_task", "_ticket", "_tls", "_transport", "_unprocessed",
+        "_working", "slot",
     )  # fmt: skip
 
     _engine: Any
@@ -45,7 +47,7 @@ class Connection(asyncio.Protocol):
         self._heard = self._opened = 0.0
         self._unprocessed = 0
         self._handshake_by = self._close_by = 0.0  # loop time; 0 when it does not apply
-        self._closing = self._eof = self._read_paused = self._ringing = False
+        self._closing = self._eof = self._read_paused = self._ringing = self._working = False
 
     # --- what the transport calls ---------------------------------------------------------------------------------
 
@@ -87,8 +89,8 @@ class Connection(asyncio.Protocol):
                 self._decrypt(tls, octets)
         except Exception as error:
             self._fail(error)
-        if self._unprocessed and self._task is None and not self._flow.full and not self._closing:
-            self._task = self._all.loop.create_task(self._run())
+        if self._unprocessed and not self._working and not self._flow.full and not self._closing:
+            self._work()
 
     def eof_received(self) -> bool:
         """The peer sends no more, but may still read: what it asked for is answered first."""
@@ -110,12 +112,12 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """There is room again."""
         self._flow.resume()
-        if self._task is not None or self._closing:
+        if self._working or self._closing:
             return
         if self._engine.backlog and self._engine.want is Want.OCTETS:
             self._flush()
             if not self._flow.full:
-                self._task = self._all.loop.create_task(self._run())
+                self._work()
         else:
             self._tell()
 
@@ -124,7 +126,7 @@ class Connection(asyncio.Protocol):
         self._flow.lose()
         self._closing = True
         self._all.wheel.cancel(self)
-        if self._ticket is not None and self._task is None:
+        if self._ticket is not None and not self._working:
             self._finish()
 
     # --- what the rest of the server calls --------------------------------------------------------------------------
@@ -166,7 +168,7 @@ class Connection(asyncio.Protocol):
             self.abort()
             return None
         timeout = float(self._engine.timeout)
-        if self._task is not None or pending:
+        if self._working or pending:
             return min(timeout, stall / 2)  # it works, or the peer still reads
         left = self._heard + timeout - now
         if left > 0:
@@ -187,6 +189,12 @@ class Connection(asyncio.Protocol):
             self._read_paused = True
             self._transport.pause_reading()
 
+    def _work(self) -> None:
+        """Begin at once; the engine may be done before this returns."""
+        self._working = True
+        task = run_eagerly(self._all.loop, self._run())
+        self._task = task if self._working else None
+
     async def _run(self) -> None:
         """Let the engine work, then send what it has to say and do what it wants."""
         try:
@@ -196,6 +204,7 @@ class Connection(asyncio.Protocol):
         except Exception as error:
             self._fail(error)
         self._task = None
+        self._working = False
         if self._flow.lost:
             self._finish()
             return
@@ -213,7 +222,7 @@ class Connection(asyncio.Protocol):
         try:
             if call is not None:
                 call(*arguments)
-            if self._task is None and not self._closing:
+            if not self._working and not self._closing:
                 self._settle()
         except Exception as error:
             self._fail(error)
@@ -268,7 +277,7 @@ class Connection(asyncio.Protocol):
 
     def _ring(self) -> None:
         """Outbox.ring: a push. Rings of one instant become one write."""
-        if not self._ringing and self._task is None:
+        if not self._ringing and not self._working:
             self._ringing = True
             self._all.loop.call_soon(self._answer_ring)
 
@@ -306,10 +315,8 @@ class Connection(asyncio.Protocol):
             return
         self._handshake_by = 0.0
         self._heard = self._all.wheel.now
-        before, self._link.tls = self._link.tls, tls.info
-        self._emit(
-            "tls", version=tls.info.version, cipher=tls.info.cipher, server_name=tls.info.server_name, was=before
-        )
+        self._link.tls = info = tls.info
+        self._emit("tls", version=info.version, cipher=info.cipher, server_name=info.server_name)
         if self._service.implicit_tls:
             self._tell(self._engine.connected)
         else:
@@ -380,8 +387,9 @@ class Connection(asyncio.Protocol):
             self._engine.disconnected()
         except Exception as error:
             self._emit("bug", error=error)
-        self._engine.out.on_drain, self._engine.out.on_ring = _gone, _nobody  # no circle is left behind
         self._emit("disconnected", seconds=round(self._all.loop.time() - self._opened, 3))
+        # No circle of references is left for the garbage collector.
+        self._engine.out.on_drain, self._engine.out.on_ring, self._link.emit = gone, nobody, nobody
         if self._tap is not None:
             self._tap.closed()
         self._all.leave(self, ticket)
@@ -390,11 +398,3 @@ class Connection(asyncio.Protocol):
         if event == "login" and self._ticket is not None:
             self._all.admission.logged_in(self._ticket)
         self._all.observer.emit(self._link, event, facts)
-
-
-async def _gone() -> None:
-    raise ConnectionResetError("the connection is closed")
-
-
-def _nobody() -> None:
-    """The peer that a push was for is gone."""

@@ -73,3 +73,12 @@ class FlowControl:
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+
+
+async def gone() -> None:
+    """In the place of `FlowControl.room` when the connection is no more."""
+    raise ConnectionResetError("the connection is closed")
+
+
+def nobody(*_: object, **_facts: object) -> None:
+    """In the place of a bell or an ear of a connection that is no more."""

@@ -30,6 +30,7 @@ EVENT_LEVELS = {
     "write_stalled": logging.INFO,
     "starttls_injection": logging.WARNING,
     "certificates_not_reloaded": logging.ERROR,
+    "out_of_descriptors": logging.ERROR,
     "control_bug": logging.ERROR,
     "bug": logging.ERROR,
     "internal_error": logging.ERROR,

@@ -48,7 +48,8 @@ class StartError(Exception):
 class Server:
     """One server. `bind` may be called before privileges are dropped; `start` does it otherwise.
 
-    `store` replaces the embedded one. `sockets` are listening sockets by listener name, from systemd.
+    `store` replaces the embedded one. `sockets` are listening sockets by listener name, from systemd. `room`: how many
+    connections the process has descriptors for.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Server:
         observer: Observer | None = None,
         tell: Tell = _tell_nobody,
         sockets: dict[str, list[socket.socket]] | None = None,
+        room: int | None = None,
     ) -> None:
         self.config = config
         self.host_name = config.host_name or socket.getfqdn()
@@ -66,6 +68,7 @@ class Server:
         self._store = store
         self._observer: Observer = observer or Silent()
         self._tell = tell
+        self._room = room
         self._sockets = dict(sockets or {})
         self._listeners: dict[str, Listener] = {}
         self._connections: Connections | None = None
@@ -125,7 +128,7 @@ class Server:
         self._connections = connections = Connections(
             observer=self._observer,
             admission=AdmissionLimits(
-                limits.connections,
+                min(limits.connections, self._room or limits.connections),
                 limits.connections_per_address,
                 limits.before_login,
                 limits.before_login_per_address,

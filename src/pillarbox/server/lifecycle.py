@@ -6,6 +6,7 @@ Security: ports are opened first, then root is given up for good; files that are
 """
 
 import asyncio
+import errno
 import os
 import pwd
 import resource
@@ -32,11 +33,11 @@ def run(config: Config, *, transcript: Path | None = None, ready: Ready | None =
     """Run a server until a signal ends it. `ready` is called once it serves. Raises BindError, StartError, before that."""
     os.umask(0o077)
     configure(level=config.log.level, style=config.log.format)
-    raise_file_limit()
+    room = raise_file_limit()
     log = Log(level=config.log.level)
     transcripts = transcript or (Path(config.log.transcripts) if config.log.transcripts else None)
     observer = Observers([log, EventCounter()], TranscriptDirectory(transcripts) if transcripts else None)
-    server = Server(config, observer=observer, tell=log.tell, sockets=inherited(os.environ))
+    server = Server(config, observer=observer, tell=log.tell, sockets=inherited(os.environ), room=room)
     server.bind()
     drop_privileges(config.user, (server.directory, *((transcripts,) if transcripts else ())))
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
@@ -150,4 +151,7 @@ async def _watchdog() -> None:
 def _on_loop_error(log: Log, context: dict[str, Any]) -> None:
     """What the event loop could not give to anyone."""
     error = context.get("exception")
+    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+        log.tell("out_of_descriptors", advice="allow more open files (LimitNOFILE=), or lower `limits.connections`")
+        return
     log.tell("bug", text=context.get("message", ""), error=error or "unknown")
