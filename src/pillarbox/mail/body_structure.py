@@ -66,7 +66,7 @@ def _write(octets: bytes, part: Part, lines: _LineCounter) -> bytes:
             maintype, subtype = b"application", b"octet-stream"
     parameters = part.parameters
     if not parameters and maintype == b"text" and b"content-type" not in fields:
-        parameters = [(b"charset", b"us-ascii")]  # RFC 2045 §5.2
+        parameters = ((b"charset", b"us-ascii"),)  # RFC 2045 §5.2
     if not fields:
         return b'(%b %b %b NIL NIL "7bit" %d%b NIL NIL NIL NIL)' % (
             string(maintype), string(subtype), _parameters(parameters), size, extra,

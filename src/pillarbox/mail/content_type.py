@@ -16,13 +16,13 @@ _COMMENT = re.compile(rb"\((?:[^()\\]|\\.)*\)")
 _TYPE = re.compile(rb"[ \t]*([^\s/;()<>@,\\\"=?:\[\]]+)[ \t]*/[ \t]*([^\s/;()<>@,\\\"=?:\[\]]+)")
 _TOKEN = re.compile(rb"[ \t]*([^\s;]+)")
 _PARAMETER = re.compile(
-    rb"""[^;]*?;?[ \t]*([^\s;=()<>@,\\":/?\[\]]+)[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*)"?|([^;\s"]*))""", re.DOTALL
+    rb""";[ \t]*+([^\s;=()<>@,\\":/?\[\]]++)[ \t]*+=[ \t]*+(?:"([^"\\]*+(?:\\.[^"\\]*+)*+)"?|([^;\s"]*+))""", re.DOTALL
 )
 _ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
 _SECTION = re.compile(rb"(.+?)\*(?:(\d{1,4})(\*)?)?", re.DOTALL)
 _PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})")
 
-Parameters = list[tuple[bytes, bytes]]
+Parameters = tuple[tuple[bytes, bytes], ...]
 
 
 class ContentType(NamedTuple):
@@ -48,7 +48,7 @@ def parse_token(value: bytes) -> tuple[bytes, Parameters]:
     if b"(" in value:
         value = without_comments(value)
     found = _TOKEN.match(value)
-    return (b"", []) if found is None else (found[1], parse_parameters(value, found.end()))
+    return (b"", ()) if found is None else (found[1], parse_parameters(value, found.end()))
 
 
 def without_comments(value: bytes) -> bytes:
@@ -60,17 +60,21 @@ def without_comments(value: bytes) -> bytes:
 
 
 def parse_parameters(value: bytes, position: int = 0) -> Parameters:
-    """The `; name=value` list from `position` on."""
-    parameters: Parameters = []
+    """The `; name=value` list from `position` on. What is no parameter is passed over."""
+    parameters: list[tuple[bytes, bytes]] = []
     position = value.find(b";", position)
     while position >= 0 and len(parameters) < MAX_PARAMETERS:
         found = _PARAMETER.match(value, position)
         if found is None:
-            break
-        text = found[3] if found[2] is None else _ESCAPE.sub(rb"\1", found[2])
-        parameters.append((found[1].lower(), text))
+            position = value.find(b";", position + 1)
+            continue
+        name, quoted, token = found.groups()
+        if quoted is None:
+            parameters.append((name.lower(), token))
+        else:
+            parameters.append((name.lower(), _ESCAPE.sub(rb"\1", quoted) if b"\\" in quoted else quoted))
         position = value.find(b";", found.end())
-    return parameters
+    return tuple(parameters)
 
 
 def parameter(parameters: Parameters, name: bytes) -> bytes:

@@ -85,6 +85,7 @@ def _parse_asctime(value: bytes) -> SentDate | None:
     return SentDate(number * DAY + int(found[3]) * 3600 + int(found[4]) * 60 + int(found[5]), number)
 
 
+@lru_cache(maxsize=1024)
 def day_number(year: int, month: bytes, day: int) -> int | None:
     """Days since the epoch, or None when there is no such day. `month` is "Jan" to "Dec" in any case."""
     number = _MONTHS.get(month.lower())

@@ -35,7 +35,7 @@ def header_end(octets: bytes, start: int = 0, stop: int | None = None) -> int:
     if octets.startswith((b"\r\n", b"\n"), start, stop):
         return start + (2 if octets[start] == 13 else 1)
     crlf = octets.find(b"\n\r\n", start, stop)
-    lf = octets.find(b"\n\n", start, stop if crlf < 0 else crlf)
+    lf = octets.find(b"\n\n", start, stop if crlf < 0 else crlf + 1)
     if lf >= 0:
         return lf + 2
     return crlf + 3 if crlf >= 0 else stop
@@ -61,13 +61,20 @@ def select(header: bytes, names: frozenset[bytes]) -> bytes:
 
 def value_of(header: bytes, name: bytes) -> bytes | None:
     """The unfolded, stripped value of the first field of this name (lower case), or None."""
-    found = _selector(frozenset((name,))).search(header)
-    return None if found is None else unfold(found[0].partition(b":")[2])
+    return next(iter(values_of(header, name)), None)
 
 
 def values_of(header: bytes, name: bytes) -> list[bytes]:
     """The unfolded, stripped values of all fields of this name (lower case)."""
-    return [unfold(found.partition(b":")[2]) for found in _selector(frozenset((name,))).findall(header)]
+    lowered = header.lower()
+    values: list[bytes] = []
+    at = 0 if lowered.startswith(name) else lowered.find(b"\n" + name) + 1 or -1
+    while at >= 0:
+        found = FIELD.match(header, at)
+        if found is not None and len(found[1]) == len(name):
+            values.append(unfold(found[2]))
+        at = lowered.find(b"\n" + name, at) + 1 or -1
+    return values
 
 
 def unfold(value: bytes) -> bytes:

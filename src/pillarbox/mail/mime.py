@@ -6,8 +6,10 @@ raises: beyond a limit the rest of the message is one opaque part. The octets ar
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import NamedTuple
 
-from pillarbox.mail.content_type import Parameters, parameter, parse_content_type
+from pillarbox.mail.content_type import ContentType, Parameters, parameter, parse_content_type
 from pillarbox.mail.header import MAX_HEADER, unfold
 
 MAX_DEPTH = 100
@@ -43,7 +45,7 @@ class Part:
     end: int
     type: bytes = b"text"
     subtype: bytes = b"plain"
-    parameters: Parameters = field(default_factory=list)
+    parameters: Parameters = ()
     fields: dict[bytes, bytes] = field(default_factory=dict)
     parts: "list[Part]" = field(default_factory=list)
     is_opaque: bool = False
@@ -70,9 +72,28 @@ def transfer_encoding(part_fields: dict[bytes, bytes]) -> bytes:
     return words[0].rstrip(b";").lower() if words else b"7bit"
 
 
-def parse(octets: bytes) -> Part:
-    """The tree of a message's parts. Never raises; a message without MIME fields is one text/plain part."""
-    return _Parser(octets).run()
+def parse(octets: bytes, root: "RootHeader | None" = None) -> Part:
+    """The tree of a message's parts. Never raises; a message without MIME fields is one text/plain part.
+
+    `root` saves reading the message's own header again.
+    """
+    return _Parser(octets, root).run()
+
+
+class RootHeader(NamedTuple):
+    """A message's own header as it was read already: where it ends, and its unfolded Content-* fields."""
+
+    end: int
+    fields: dict[bytes, bytes]
+
+
+@lru_cache(maxsize=512)
+def _usual_content_type(value: bytes) -> ContentType | None:
+    """Most parts are one of a few kinds."""
+    return parse_content_type(value)
+
+
+_USUAL_LENGTH = 60  # octets: a boundary does not fit, which would never be seen again
 
 
 @dataclass(slots=True)
@@ -88,11 +109,13 @@ class _Parser:
     """The state of one pass: the stack of open parts, and the delimiters that may come."""
 
     __slots__ = (
-        "blank", "count", "delimiter", "fields_left", "lone_blank", "lookalikes", "needle", "octets", "open", "stack", "stop",
+        "blank", "count", "delimiter", "fields_left", "lone_blank", "lookalikes", "needle", "octets", "open", "root",
+        "stack", "stop",
     )  # fmt: skip
 
-    def __init__(self, octets: bytes) -> None:
+    def __init__(self, octets: bytes, root: RootHeader | None) -> None:
         self.octets = octets
+        self.root = root
         self.stop = len(octets)
         self.stack: list[_Frame] = []
         self.open: dict[bytes, int] = {}  # boundary -> index in the stack
@@ -151,6 +174,10 @@ class _Parser:
     def read_header(self, part: Part) -> int | None:
         """Find the header's end and read its Content-* fields. Returns a delimiter's place if one cuts it short."""
         octets, start = self.octets, part.start
+        if self.root is not None:
+            (part.body, part.fields), self.root = self.root, None
+            self.classify(part)
+            return None
         at: int | None = None
         if octets.startswith(b"\r\n", start):
             stop = start + 2
@@ -171,14 +198,19 @@ class _Parser:
             if self.fields_left < 0:
                 break
             values.setdefault(found[1].lower(), unfold(found[2]))
-        declared = values.get(b"content-type")
+        self.classify(part)
+        return at
+
+    def classify(self, part: Part) -> None:
+        """Say what a part is, from its Content-Type."""
+        declared = part.fields.get(b"content-type")
         if declared is not None:
-            content = parse_content_type(declared)
+            read = _usual_content_type if len(declared) <= _USUAL_LENGTH else parse_content_type
+            content = read(declared)
             if content is None:  # RFC 2045 §5.2: what cannot be understood is plain text
                 part.type, part.subtype = b"text", b"plain"
             else:
                 part.type, part.subtype, part.parameters = content
-        return at
 
     def blank_line(self, start: int) -> int:
         """The end of the next empty line from `start` on, or the end of everything."""
@@ -275,6 +307,6 @@ class _Parser:
 def _make_readable(part: Part) -> None:
     """A multipart in which no part was found: let people read what is there as plain text, or get it when too deep."""
     if part.is_opaque and parameter(part.parameters, b"boundary"):
-        part.type, part.subtype, part.parameters = b"application", b"octet-stream", []
+        part.type, part.subtype, part.parameters = b"application", b"octet-stream", ()
     else:
-        part.type, part.subtype, part.parameters = b"text", b"plain", []
+        part.type, part.subtype, part.parameters = b"text", b"plain", ()

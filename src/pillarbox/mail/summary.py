@@ -10,8 +10,8 @@ from itertools import islice
 from pillarbox.mail.body_structure import MAX_FIELDS, body_structure
 from pillarbox.mail.date import parse_date
 from pillarbox.mail.envelope_item import envelope
-from pillarbox.mail.header import FIELD, MAX_HEADER, unfold
-from pillarbox.mail.mime import Part, parse
+from pillarbox.mail.header import FIELD, MAX_HEADER, header_end, unfold
+from pillarbox.mail.mime import Part, RootHeader, parse
 from pillarbox.mail.text import one_line, part_text, walk
 
 CACHED_FIELDS = frozenset(
@@ -47,20 +47,24 @@ _MESSAGE_ID = re.compile(rb"<[^<>\r\n]{1,995}>")
 PREVIEW_LENGTH = 200
 """Characters of a preview (RFC 8970 §3.1 allows 256 and recommends 200)."""
 
-_PREVIEW_SOURCE = 1024  # octets of a text part that are read for its preview
+_PREVIEW_SOURCE = 640  # octets of a text part that are read for its preview
 _PREVIEW_SOURCE_HTML = 8 * 1024  # much of the start of HTML is style
 
 
 def summarise(octets: bytes) -> Summary:
     """Work out the summary of a message (octets as they are stored, line ends CRLF)."""
-    tree = parse(octets)
+    end = header_end(octets)
     header: dict[bytes, list[bytes]] = {}
+    content: dict[bytes, bytes] = {}
     cached: list[bytes] = []
-    for found in islice(FIELD.finditer(octets, 0, min(tree.body, MAX_HEADER)), MAX_FIELDS):
+    for found in islice(FIELD.finditer(octets, 0, min(end, MAX_HEADER)), MAX_FIELDS):
         name = found[1].lower()
         if name in CACHED_FIELDS:
             header.setdefault(name, []).append(found[2])
             cached.append(found[0])
+        if name.startswith(b"content-"):
+            content.setdefault(name, unfold(found[2]))
+    tree = parse(octets, RootHeader(end, content))
     if cached and not cached[-1].endswith(b"\n"):
         cached.append(b"\r\n")
     message_id = header.get(b"message-id")

@@ -6,7 +6,7 @@ from operator import or_
 
 from pillarbox.imap.errors import Disconnect
 from pillarbox.imap.fetch.body import RangeItem
-from pillarbox.imap.fetch.item import Item, Message, Need
+from pillarbox.imap.fetch.item import Item, Literal, Message, Need
 from pillarbox.imap.fetch.metadata import FLAGS, MODSEQ, UID
 from pillarbox.imap.session import Session
 from pillarbox.imap.view import Selected
@@ -113,9 +113,10 @@ class Answer:
         contents: dict[int, bytes | None] | None,
     ) -> None:
         """The responses of a batch, all at once: nothing waits here, so that the view stays as it is."""
-        values = [item.value for item in self.items]
+        values = [item.value for item in self.items if not isinstance(item, Literal)]
+        literals = [item.write for item in self.items if isinstance(item, Literal)]
         message = Message(self.selected)
-        lines: list[bytes] = []
+        pieces: list[bytes] = []
         for number, uid, at in self.selected.messages(batch):
             if records is not None:
                 record = records[uid]
@@ -128,24 +129,33 @@ class Answer:
                     continue
                 message.octets = octets
             message.turn_to(number, uid, at)
+            self.answered += 1
             text = b" ".join([value(message) for value in values])
             if uid in self.with_flags:
-                text += self._flags_of(message)
-            lines.append(b"* %d FETCH (%b)\r\n" % (number, text))
-        self.answered += len(lines)
-        if lines:
-            self.out.write(b"".join(lines))
+                text = self._and_flags(text, message)
+            if not literals:
+                pieces.append(b"* %d FETCH (%b)\r\n" % (number, text))
+                continue
+            # Literals come last: their octets are pieces of their own, joined once with everything else.
+            pieces.append(b"* %d FETCH (%b" % (number, text + b" " if text else b""))
+            literals[0](message, pieces)
+            for write in literals[1:]:
+                pieces.append(b" ")
+                write(message, pieces)
+            pieces.append(b")\r\n")
+        if pieces:
+            self.out.write(b"".join(pieces))
 
-    def _flags_of(self, message: Message) -> bytes:
-        """What is told of a message that became seen by this command (RFC 9051 §6.4.5)."""
-        text = b" " + FLAGS.value(message)
+    def _and_flags(self, text: bytes, message: Message) -> bytes:
+        """Add what is told of a message that became seen by this command (RFC 9051 §6.4.5)."""
+        text = b"%b %b" % (text, FLAGS.value(message)) if text else FLAGS.value(message)
         if self.selected.condstore and MODSEQ not in self.items:
             text += b" " + MODSEQ.value(message)
         return text
 
     async def _send_large(self, batch: list[range], records: dict[int, MessageRecord | None] | None) -> bool:
         """Send a large message's ranges as they come from the store; False when it has to be looked into, or is small."""
-        ranges = [item for item in self.items if item.needs & (Need.OCTETS | Need.HEADER)]
+        ranges = [item for item in self.items if isinstance(item, Literal)]
         found = next(iter(self.selected.messages(batch)), None)
         if found is None or self.selected.view.sizes[found[2]] < LARGE:
             return False
@@ -159,9 +169,9 @@ class Answer:
         extents = [(item, *item.extent(message)) for item in ranges if isinstance(item, RangeItem)]
         if len(extents) != len(ranges):
             return False
-        text = b" ".join([item.value(message) for item in self.items if item not in ranges])
+        text = b" ".join([item.value(message) for item in self.items if not isinstance(item, Literal)])
         if message.uid in self.with_flags:
-            text = (text + self._flags_of(message)).lstrip()
+            text = self._and_flags(text, message)
         opening = b"* %d FETCH (%b" % (message.number, text + b" " if text else b"")
         for item, start, stop in extents:
             octets = await self._read(message.uid, start, min(stop - start, PIECE))

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from pillarbox.imap.errors import Refused
-from pillarbox.imap.fetch.item import ITEM, Item, Message, Need
+from pillarbox.imap.fetch.item import ITEM, Item, Literal, Message, Need
 from pillarbox.imap.fetch.section import find_part, read_partial, read_path
 from pillarbox.imap.grammar import Cursor
 from pillarbox.imap.registry import capability
@@ -27,7 +27,7 @@ def decoded(message: Message, path: tuple[int, ...]) -> bytes | None:
 
 
 @dataclass(frozen=True, slots=True)
-class BinaryItem:
+class BinaryItem(Literal):
     """BINARY[path]<partial>."""
 
     path: tuple[int, ...]
@@ -36,15 +36,16 @@ class BinaryItem:
     marks_seen: bool
     needs = Need.OCTETS
 
-    def value(self, message: Message) -> bytes:
+    def write(self, message: Message, pieces: list[bytes]) -> None:
         """The decoded part: a literal8 when it holds a NUL, else a literal (RFC 3516 §4.2)."""
         octets = decoded(message, self.path)
         if octets is None:
-            return self.label + b" NIL"
+            pieces.append(self.label + b" NIL")
+            return
         if self.partial is not None:
             octets = octets[self.partial[0] : self.partial[0] + self.partial[1]]
-        form = b"%b ~{%d}\r\n%b" if b"\0" in octets else b"%b {%d}\r\n%b"
-        return form % (self.label, len(octets), octets)
+        pieces.append((b"%b ~{%d}\r\n" if b"\0" in octets else b"%b {%d}\r\n") % (self.label, len(octets)))
+        pieces.append(octets)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from pillarbox.imap.fetch.item import ITEM, Item, Message, Need
+from pillarbox.imap.fetch.item import ITEM, Item, Literal, Message, Need
 from pillarbox.imap.fetch.recorded import BODY
 from pillarbox.imap.fetch.section import Section, read_partial
 from pillarbox.imap.grammar import Cursor
@@ -10,16 +10,17 @@ from pillarbox.mail.header import select
 from pillarbox.mail.summary import CACHED_FIELDS
 
 
-def literal(octets: bytes) -> bytes:
+def literal(label: bytes, octets: bytes, pieces: list[bytes]) -> None:
     """Octets of a message as a literal. A NUL, which no literal may hold (RFC 9051 §4.3), is sent as 0x80; clients hang
     on it, and the length must stay."""
     if b"\0" in octets:
         octets = octets.replace(b"\0", b"\x80")
-    return b"{%d}\r\n%b" % (len(octets), octets)
+    pieces.append(b"%b {%d}\r\n" % (label, len(octets)))
+    pieces.append(octets)
 
 
 @dataclass(frozen=True, slots=True)
-class SectionItem:
+class SectionItem(Literal):
     """One section, or a part of it: `partial` is offset and length. `label` is what the response begins with."""
 
     label: bytes
@@ -28,17 +29,18 @@ class SectionItem:
     marks_seen: bool
     needs: Need
 
-    def value(self, message: Message) -> bytes:
+    def write(self, message: Message, pieces: list[bytes]) -> None:
         """The section as a literal, NIL when there is no such part."""
         located = self.section.locate(message.tree)
         if located is None:
-            return self.label + b" NIL"
+            pieces.append(self.label + b" NIL")
+            return
         octets = message.octets
         if self.section.names:
             octets = self.section.chosen(octets[located[0] : located[1]])
             located = 0, len(octets)
         start, stop = self.cut(*located)
-        return self.label + b" " + literal(octets[start:stop])
+        literal(self.label, octets[start:stop], pieces)
 
     def cut(self, start: int, stop: int) -> tuple[int, int]:
         """What the partial leaves of a range."""
@@ -53,10 +55,10 @@ class RangeItem(SectionItem):
 
     __slots__ = ()
 
-    def value(self, message: Message) -> bytes:
+    def write(self, message: Message, pieces: list[bytes]) -> None:
         """The section as a literal."""
         start, stop = self.extent(message)
-        return self.label + b" " + literal(message.octets[start:stop])
+        literal(self.label, message.octets[start:stop], pieces)
 
     def extent(self, message: Message) -> tuple[int, int]:
         """Where it is in the message's octets."""
@@ -71,11 +73,11 @@ class FieldsItem(SectionItem):
 
     __slots__ = ()
 
-    def value(self, message: Message) -> bytes:
+    def write(self, message: Message, pieces: list[bytes]) -> None:
         """The fields as a literal."""
         octets = self.section.chosen(message.octets[: message.record.summary.header_size])
         start, stop = self.cut(0, len(octets))
-        return self.label + b" " + literal(octets[start:stop])
+        literal(self.label, octets[start:stop], pieces)
 
 
 class CachedFieldsItem(SectionItem):
@@ -83,13 +85,13 @@ class CachedFieldsItem(SectionItem):
 
     __slots__ = ()
 
-    def value(self, message: Message) -> bytes:
+    def write(self, message: Message, pieces: list[bytes]) -> None:
         """The fields as a literal."""
         octets = select(message.record.summary.fields, self.section.names) + b"\r\n"
         if self.partial is not None:
             start, stop = self.cut(0, len(octets))
             octets = octets[start:stop]
-        return self.label + b" " + literal(octets)
+        literal(self.label, octets, pieces)
 
 
 def section_item(

@@ -1,5 +1,6 @@
 """What a FETCH item is, and the tables that items and modifiers put themselves into (RFC 9051 §6.4.5, RFC 4466 §2.4)."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from enum import Flag, auto
 from typing import TYPE_CHECKING, Protocol
@@ -55,8 +56,8 @@ class Message:
         return self.selected.view.sizes[self.at]
 
 
-class Item(Protocol):
-    """One item of a FETCH command. `marks_seen`: fetching it sets \\Seen."""
+class Value(Protocol):
+    """An item of a FETCH command whose value is short."""
 
     @property
     def needs(self) -> Need: ...
@@ -65,6 +66,21 @@ class Item(Protocol):
 
     def value(self, message: Message) -> bytes:
         """Name and value as they are sent. Raises Refused."""
+
+
+class Literal(ABC):
+    """An item of a FETCH command that sends octets of the message. `marks_seen`: fetching it sets \\Seen."""
+
+    __slots__ = ()
+    needs: Need
+    marks_seen: bool
+
+    @abstractmethod
+    def write(self, message: Message, pieces: list[bytes]) -> None:
+        """Add name and value; the octets are a piece of their own, so that they are not copied. Raises Refused."""
+
+
+Item = Value | Literal
 
 
 class Plain:

@@ -33,8 +33,13 @@ class HeaderHas(MessageKey):
         header = candidate.record.summary.fields if self.name in CACHED_FIELDS else candidate.header
         if self.probe and self.probe not in header.lower() and b"=?" not in header and header.isascii():
             return False
-        needle = self.needle
-        return any(needle in folded(decode_words(value)).replace("\t", " ") for value in values_of(header, self.name))
+        return any(self.is_in(value) for value in values_of(header, self.name))
+
+    def is_in(self, value: bytes) -> bool:
+        """Whether an unfolded value holds the needle."""
+        if self.probe and self.probe not in value.lower() and b"=?" not in value and value.isascii():
+            return False
+        return self.needle in folded(decode_words(value)).replace("\t", " ")
 
 
 @dataclass(frozen=True, slots=True)
