@@ -2,7 +2,7 @@
 
 import itertools
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,6 +45,12 @@ class FakeService:
 
     accepted: list[tuple[str | None, list[str], bytes, str]] = field(default_factory=list)
     bodies: list[FakeBody] = field(default_factory=list)
+
+    watchers: list[Callable[[], None]] = field(default_factory=list)
+
+    def watch_account(self, client: Client, closed: Callable[[], None]) -> Callable[[], None]:
+        self.watchers.append(closed)
+        return lambda: self.watchers.remove(closed)
 
     async def check_sender(self, client: Client, envelope: Envelope) -> None:
         if envelope.reverse_path and envelope.reverse_path.local_part == "bug":

@@ -4,9 +4,10 @@ from base64 import b64encode
 from dataclasses import replace
 
 import pytest
-from tests.smtp.dialog import ALICE, MSA, MX, TLS, converse, same_in_every_cut
+from tests.smtp.dialog import ALICE, MSA, MX, TLS, FakeService, converse, same_in_every_cut
 
 from pillarbox.mail.envelope import Envelope
+from pillarbox.smtp.service import Client
 from pillarbox.wire.engine import Want
 
 HELLO = b"EHLO client.example\r\n"
@@ -110,3 +111,26 @@ async def test_never_to_other_servers(tls: object) -> None:
     assert run.codes[1] == "502"
     assert Envelope(None).forward_paths == []
     assert ALICE.address not in repr(run.events)
+
+
+async def test_the_session_ends_with_the_account() -> None:
+    message = b"MAIL FROM:<alice@example.test>\r\nRCPT TO:<bob@example.test>\r\nDATA\r\nhalf"
+    for octets in (b"", message):
+        run = await converse([HELLO + b"AUTH PLAIN " + PLAIN + b"\r\n" + octets], MSA, tls=TLS)
+        (closed,) = run.service.watchers
+        closed()
+        assert run.engine.want is Want.CLOSE
+        assert b"".join(run.engine.out.take()).startswith(b"421 4.7.0 ")
+        run.engine.disconnected()
+        assert run.service.watchers == []
+        assert run.service.accepted == []
+
+
+async def test_the_session_ends_with_the_account_while_a_command_runs() -> None:
+    class Closing(FakeService):
+        async def check_sender(self, client: Client, envelope: Envelope) -> None:
+            self.watchers[0]()
+
+    octets = HELLO + b"AUTH PLAIN " + PLAIN + b"\r\nMAIL FROM:<alice@example.test>\r\nNOOP\r\n"
+    run = await converse([octets], MSA, tls=TLS, service=Closing())
+    assert run.codes[1:] == ["235", "250", "421"]

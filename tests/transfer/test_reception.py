@@ -230,6 +230,16 @@ async def test_trouble_in_the_store_is_temporary(
     assert await refusal(service, ["alice@example.test"]) == expected
 
 
+async def test_trouble_with_look_ups_is_temporary(monkeypatch: pytest.MonkeyPatch) -> None:
+    store, service = await reception()
+
+    async def fail(*_: Any) -> None:
+        raise StoreUnavailable("the disk does not answer")
+
+    monkeypatch.setattr(store.directory, "is_local", fail)
+    assert await refusal(service, ["alice@example.test"]) == (452, "4.3.1")
+
+
 async def test_an_account_that_vanished_meanwhile() -> None:
     store, service = await reception()
     client, envelope_of = a_client(), service.accept

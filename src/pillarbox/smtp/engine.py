@@ -48,6 +48,7 @@ _TOO_MANY_ERRORS = Reply(421, "4.7.0", "Too many errors; closing the connection"
 _BUG = Reply(451, "4.3.0", "Something went wrong here; try again later")
 _TIMEOUT = Reply(421, "4.4.2", "Nothing came for too long; closing the connection")
 _STOPPING = Reply(421, "4.3.2", "The server is stopping; try again soon")
+_CLOSED = Reply(421, "4.7.0", "The account was closed or its password changed; log in again")
 
 
 class SmtpEngine:
@@ -68,8 +69,8 @@ class SmtpEngine:
         self._link = link
         self._overlong = False
         self._running = False
-        self._stopping = False
-        self._session = Session(Client(link), policy, service, credentials, start_exchange)
+        self._farewell: Reply | None = None
+        self._session = Session(Client(link), policy, service, credentials, start_exchange, self._account_closed)
 
     # --- what the network calls ---------------------------------------------------------------------------------
 
@@ -106,8 +107,8 @@ class SmtpEngine:
                     if line is None:
                         break
                     await self._answer(line)
-                if self._stopping:
-                    self._stop()
+                if self._farewell is not None:
+                    self._part(self._farewell)
                 await self.out.drain()
         finally:
             self._running = False
@@ -130,9 +131,9 @@ class SmtpEngine:
 
     def shutting_down(self) -> None:
         """See Engine. A message that is on its way may still come in."""
-        self._stopping = True
+        self._farewell = _STOPPING
         if not self._running:
-            self._stop()
+            self._part(_STOPPING)
             self.out.ring()
 
     # --- octets to lines and messages ---------------------------------------------------------------------------
@@ -278,9 +279,16 @@ class SmtpEngine:
             self._session.starting_tls = False
             self.want = Want.TLS
 
-    def _stop(self) -> None:
-        if self._session.reader is None:
-            self._end(_STOPPING)
+    def _account_closed(self) -> None:
+        """The account that is logged in was closed, or its password changed: not even a message that is on its way counts."""
+        self._farewell = _CLOSED
+        if not self._running:
+            self._end(_CLOSED)
+            self.out.ring()
+
+    def _part(self, farewell: Reply) -> None:
+        if self._session.reader is None or farewell is _CLOSED:
+            self._end(farewell)
 
     def _end(self, reply: Reply) -> None:
         if self.want is not Want.CLOSE:

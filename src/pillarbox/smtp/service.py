@@ -1,5 +1,6 @@
 """What an SMTP engine asks of the rest of the server. Port 25 and submission are two implementations."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -33,6 +34,10 @@ class Body(Protocol):
 
 class MailService(Protocol):
     """Decides about a transaction, step by step. Every refusal is `Refused(Reply)`; anything else is a bug (451)."""
+
+    def watch_account(self, client: Client, closed: Callable[[], None]) -> Callable[[], None]:
+        """The client has logged in. Call `closed` when its account is closed or its password changes, until the returned
+        function is called."""
 
     async def check_sender(self, client: Client, envelope: Envelope) -> None:
         """MAIL FROM was given: envelope has its reverse-path and parameters. Raises Refused."""

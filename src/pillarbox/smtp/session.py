@@ -1,12 +1,12 @@
 """Session: what one SMTP connection knows at a moment. Commands read and change it; the engine owns it."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 from pillarbox.mail.envelope import Envelope
 from pillarbox.mail.status import Refused, Reply
-from pillarbox.sasl.api import Credentials, Exchange
+from pillarbox.sasl.api import Credentials, Exchange, Identity
 from pillarbox.smtp.body import BodyReader, Intake
 from pillarbox.smtp.policy import Policy
 from pillarbox.smtp.service import Client, MailService
@@ -45,7 +45,8 @@ class Session:
     service: MailService
     credentials: Credentials | None
     start_exchange: StartExchange
-    verbs: Sequence[str] = ()
+    account_closed: Callable[[], None]
+    stop_watching: Callable[[], None] | None = None
     extended: bool = False
     transaction: Transaction | None = None
     reader: BodyReader | None = None
@@ -53,7 +54,7 @@ class Session:
     continuation: Callable[[bytes], Awaitable[Reply]] | None = None
     leaving: bool = False
     starting_tls: bool = False
-    errors: int = field(default=0)
+    errors: int = 0
     auth_failures: int = 0
     refused_recipients: int = 0
 
@@ -83,9 +84,17 @@ class Session:
             self.transaction.intake.discard()
         self.transaction = None
 
+    def log_in(self, identity: Identity) -> None:
+        """The client is who it says; the session ends when the account does."""
+        self.client.identity = identity
+        self.stop_watching = self.service.watch_account(self.client, self.account_closed)
+
     def forget(self) -> None:
         """Forget everything that was learned from the peer (RFC 3207 §4.2)."""
         self.reset()
+        if self.stop_watching is not None:
+            self.stop_watching()
+            self.stop_watching = None
         self.reader = self.when_read = self.continuation = None
         self.extended = False
         self.client.helo = ""

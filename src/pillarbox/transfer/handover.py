@@ -1,13 +1,13 @@
-"""Handover: the moment when a message becomes ours. Everything goes to the store as one transaction."""
+"""Handover: where a message goes, worked out at the moment when it becomes ours."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from types import TracebackType
 
 from pillarbox.mail.address import Address
 from pillarbox.mail.envelope import Envelope
 from pillarbox.mail.status import Refused, Reply
-from pillarbox.store.api import Account, Delivery, NoSuchAccount, OverQuota, Relay, Store, StoreError
-from pillarbox.store.spool import Spool
+from pillarbox.store.api import Account, NoSuchAccount, Relay, Store, StoreError
 from pillarbox.transfer.delivery import AddressBook
 
 _UNKNOWN = Reply(550, "5.1.1", "There is no such mailbox here")
@@ -58,13 +58,16 @@ async def full(store: Store, accounts: Sequence[Account], size: int) -> list[Acc
     return found
 
 
-async def hand_over(
-    store: Store, spool: Spool, deliveries: Sequence[Delivery], relay: Relay | None, *, trace_id: str
-) -> None:
-    """Give the message to the store. On return it is on disk. Raises Refused, and OverQuota: one account has no room."""
-    try:
-        await store.accept(spool, deliveries, relay, trace_id=trace_id)
-    except OverQuota:
-        raise
-    except (StoreError, OSError):
-        raise Refused(_UNAVAILABLE) from None
+class _StoreTrouble:
+    """A context in which trouble of the store becomes a temporary refusal, in the words of SMTP."""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        if kind is not None and issubclass(kind, StoreError | OSError) and not issubclass(kind, ConnectionError):
+            raise Refused(_UNAVAILABLE) from None
+
+
+STORE_TROUBLE = _StoreTrouble()

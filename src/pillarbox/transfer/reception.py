@@ -36,13 +36,15 @@ class Reception(TransferService):
     ) -> None:
         super().__init__(store, policy, (*checks, LoopCheck(policy.max_received)), clock=clock, queue_id=queue_id)
 
-    async def check_recipient(self, client: Client, envelope: Envelope, forward_path: ForwardPath) -> None:
-        """See MailService: only who is here."""
+    async def judge_sender(self, client: Client, envelope: Envelope) -> None:
+        """Anybody may write to us."""
+
+    async def judge_recipient(self, client: Client, envelope: Envelope, forward_path: ForwardPath) -> None:
+        """Only who is here."""
         address = forward_path.address
         if not await self.book.is_ours(address):
             raise Refused(_NO_RELAYING)
         await self.check_destinations(envelope, await self.book.resolve(address))
-        await super().check_recipient(client, envelope, forward_path)
 
     async def transfer(self, arrival: Arrival) -> None:
         """Into mailboxes; targets of aliases elsewhere into the queue, with the sender as it was."""

@@ -9,10 +9,11 @@ from pillarbox.mail.envelope import Envelope, ForwardPath
 from pillarbox.mail.status import Refused, Reply
 from pillarbox.smtp.service import Body, Client
 from pillarbox.store.api import Account, Delivery, OverQuota, Relay, Store
+from pillarbox.store.changes import AccountClosed, Change
 from pillarbox.transfer import trace
 from pillarbox.transfer.checks.verdict import Check, Verdict
 from pillarbox.transfer.delivery import AddressBook, Destinations
-from pillarbox.transfer.handover import full, hand_over
+from pillarbox.transfer.handover import STORE_TROUBLE, full
 from pillarbox.transfer.incoming import Incoming
 from pillarbox.transfer.policy import Policy
 from pillarbox.transfer.queue_id import fresh_queue_id
@@ -58,15 +59,37 @@ class TransferService(ABC):
         self._queue_id = queue_id
         self._unfit: dict[tuple[str, int], int] = {}  # (sender, account): size of what did not fit lately
 
+    def watch_account(self, client: Client, closed: Callable[[], None]) -> Callable[[], None]:
+        """See MailService."""
+        assert client.identity is not None
+
+        def watch(change: Change) -> None:
+            if isinstance(change, AccountClosed):
+                closed()
+
+        return self.store.changes.watch(client.identity.account, watch)
+
     async def check_sender(self, client: Client, envelope: Envelope) -> None:
         """See MailService."""
-        for check in self.checks:
-            _heed(await check.sender(client, envelope))
+        with STORE_TROUBLE:
+            await self.judge_sender(client, envelope)
+            for check in self.checks:
+                _heed(await check.sender(client, envelope))
 
     async def check_recipient(self, client: Client, envelope: Envelope, forward_path: ForwardPath) -> None:
         """See MailService."""
-        for check in self.checks:
-            _heed(await check.recipient(client, envelope, forward_path))
+        with STORE_TROUBLE:
+            await self.judge_recipient(client, envelope, forward_path)
+            for check in self.checks:
+                _heed(await check.recipient(client, envelope, forward_path))
+
+    @abstractmethod
+    async def judge_sender(self, client: Client, envelope: Envelope) -> None:
+        """What this port demands of the client, before the checks. Raises Refused."""
+
+    @abstractmethod
+    async def judge_recipient(self, client: Client, envelope: Envelope, forward_path: ForwardPath) -> None:
+        """Whose mail this port takes, before the checks. Raises Refused."""
 
     def open_body(self, client: Client, envelope: Envelope) -> Incoming:
         """See MailService."""
@@ -76,17 +99,21 @@ class TransferService(ABC):
         """See MailService."""
         assert isinstance(body, Incoming)
         try:
-            body.finish()
-            added = b""
-            for check in self.checks:
-                added = _heed(await check.message(client, envelope, body)) + added
-            arrival = Arrival(client, envelope, body, self._queue_id(), self.clock(), added)
-            await self.transfer(arrival)
-            for check in self.checks:
-                check.accepted(client, envelope)
-            return Reply(250, "2.0.0", f"Accepted as {arrival.queue_id}")
+            with STORE_TROUBLE:
+                return await self._accept(client, envelope, body)
         finally:
             body.discard()
+
+    async def _accept(self, client: Client, envelope: Envelope, incoming: Incoming) -> Reply:
+        incoming.finish()
+        added = b""
+        for check in self.checks:
+            added = _heed(await check.message(client, envelope, incoming)) + added
+        arrival = Arrival(client, envelope, incoming, self._queue_id(), self.clock(), added)
+        await self.transfer(arrival)
+        for check in self.checks:
+            check.accepted(client, envelope)
+        return Reply(250, "2.0.0", f"Accepted as {arrival.queue_id}")
 
     @abstractmethod
     async def transfer(self, arrival: Arrival) -> None:
@@ -123,7 +150,7 @@ class TransferService(ABC):
         top = b"" if relay is not None else trace.return_path(envelope.reverse_path)
         spool = arrival.incoming.seal(top + received + arrival.added)
         try:
-            await hand_over(self.store, spool, deliveries, relay, trace_id=queue_id)
+            await self.store.accept(spool, deliveries, relay, trace_id=queue_id)
         except OverQuota:
             await self._remember_unfit(envelope, deliveries, spool.size)
             raise Refused(_FULL) from None

@@ -50,16 +50,15 @@ class Submission(TransferService):
         )
         super().__init__(store, policy, (*ours, *checks), clock=clock, queue_id=queue_id)
 
-    async def check_sender(self, client: Client, envelope: Envelope) -> None:
-        """See MailService: the account may have been closed since the login."""
+    async def judge_sender(self, client: Client, envelope: Envelope) -> None:
+        """The account may have been closed since the login."""
         assert client.identity is not None
         account = await self.store.directory.account_by_id(client.identity.account)
         if account is None or account.disabled:
             raise Refused(_CLOSED)
-        await super().check_sender(client, envelope)
 
-    async def check_recipient(self, client: Client, envelope: Envelope, forward_path: ForwardPath) -> None:
-        """See MailService: whoever is here, and any domain elsewhere."""
+    async def judge_recipient(self, client: Client, envelope: Envelope, forward_path: ForwardPath) -> None:
+        """Whoever is here, and any domain elsewhere."""
         address = forward_path.address
         if await self.book.is_ours(address):
             await self.check_destinations(envelope, await self.book.resolve(address))
@@ -67,7 +66,6 @@ class Submission(TransferService):
             raise Refused(_NO_LITERALS)
         elif "%" in address.local_part or "!" in address.local_part:
             raise Refused(_NO_ROUTES)
-        await super().check_recipient(client, envelope, forward_path)
 
     async def transfer(self, arrival: Arrival) -> None:
         """Into mailboxes here, the queue, and Sent."""

@@ -93,7 +93,7 @@ class _Running:
         except BadExchange:
             raise Refused(_MALFORMED) from None
         if isinstance(result, Identity):
-            session.client.identity = result
+            session.log_in(result)
             session.client.link.emit("login", mechanism=self.mechanism, account=result.address)
             return _OK
         session.continuation = self.line
