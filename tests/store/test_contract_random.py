@@ -155,6 +155,7 @@ def test_every_home_shows_the_same(name: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", sorted(HOMES))
 def test_every_home_shows_the_same_for_long(name: str) -> None:
-    runner(name, 1000)()
+    runner(name, 500)()

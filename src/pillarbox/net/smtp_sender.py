@@ -144,7 +144,9 @@ class _Session(asyncio.Protocol):
     # What the event loop calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # The greeting may be here before whoever asked for the connection is told that it stands.
         self._transport = cast(asyncio.Transport, transport)
+        self.client.connected(self._tls_info() if self._peer.tls is TlsMode.IMPLICIT else None)
 
     def data_received(self, data: bytes) -> None:
         self.client.receive(data)
@@ -253,7 +255,6 @@ class _Session(asyncio.Protocol):
             raise PeerFailed(Reply(451, "4.4.1", "the server did not answer the connection in time")) from None
         except OSError as error:
             raise PeerFailed(Reply(451, "4.4.1", f"no connection: {error.strerror or error}")) from None
-        self.client.connected(self._tls_info() if implicit else None)
 
     async def _start_tls(self) -> None:
         transport = self._transport
