@@ -24,9 +24,14 @@ TASKS = 6
 ADDRESS = "alice@example.test"
 
 
-def write(*line: object) -> None:
+def as_line(*entry: object) -> bytes:
+    """One line of the ledger."""
+    return json.dumps(entry).encode() + b"\n"
+
+
+def write(*entry: object) -> None:
     """One line of the ledger, at once."""
-    os.write(1, json.dumps(line).encode() + b"\n")
+    os.write(1, as_line(*entry))
 
 
 async def owner(store: EmbeddedStore) -> int:

@@ -207,3 +207,59 @@ async def test_no_reader_waits_for_the_writer(store: EmbeddedStore, alice: int, 
     assert len(await store.mail.records(alice, view.mailbox, [1])) == 1
     other.execute("ROLLBACK")
     other.close()
+
+
+async def test_octets_are_durable_before_the_index_refers_to_them(
+    store: EmbeddedStore, alice: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert store._index.pragma("synchronous") == 2  # FULL
+    assert store._index.pragma("journal_mode") == "wal"
+    order: list[str] = []
+    pwritev, fdatasync = os.pwritev, os.fdatasync
+    monkeypatch.setattr(os, "pwritev", lambda *given: order.append("write") or pwritev(*given))
+    monkeypatch.setattr(os, "fdatasync", lambda file: order.append("sync") or fdatasync(file))
+    store._index.set_commit_hook(lambda: bool(order.append("commit")))
+    await store.accept(Spool.of(message(1)), [Delivery(alice)])
+    assert order == ["write", "sync", "commit"]
+
+
+async def test_when_the_commit_itself_fails_octets_stay(
+    store: EmbeddedStore, alice: int, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody knows whether it happened until the next one: a large message's own file must not go."""
+    before = await everything(store)
+    large = bytes(incoming.ALONE + 1)
+    with monkeypatch.context() as trouble:
+
+        class Index:
+            """The connection, but its disk fails at the end."""
+
+            in_transaction = property(lambda _: store._index.in_transaction)
+            executemany = store._index.executemany
+
+            def execute(self, sql: str, *row: object) -> object:
+                if sql == "COMMIT":
+                    raise apsw.IOError("disk I/O error")
+                return store._index.execute(sql, *row)
+
+        trouble.setattr(store._writer, "_connection", Index())
+        for octets in (large, message(1)):
+            with pytest.raises(StoreUnavailable, match="disk I/O error"):
+                await store.accept(Spool.of(octets), [Delivery(alice)])
+    assert await everything(store) == before
+    assert sum(p.stat().st_size for p in (folder / "segments").iterdir()) > len(large)
+    await store.accept(Spool.of(message(2)), [Delivery(alice)])
+    assert list((await store.mail.open(alice, "INBOX")).uids) == [1]
+
+
+async def test_a_fault_in_the_summary_costs_nobody_a_message(
+    store: EmbeddedStore, alice: int, observed: Observed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def faulty(_: bytes) -> object:
+        raise RecursionError("too deep")
+
+    monkeypatch.setattr(incoming, "summarise", faulty)
+    await store.accept(Spool.of(message(1)), [Delivery(alice)])
+    view = await store.mail.open(alice, "INBOX")
+    assert await store.mail.octets(alice, view.mailbox, 1) == message(1)
+    assert [event for event, _ in observed] == ["summary_failed"]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import apsw
 
-from pillarbox.store.api import OverQuota
+from pillarbox.store.api import OverQuota, StoreUnavailable
 from pillarbox.store.changes import Change
 from pillarbox.store.embedded.changelog import Run, encode_runs, encode_uids
 from pillarbox.store.embedded.segments import RECORD_HEADER, SegmentLog, record_header
@@ -17,6 +17,13 @@ from pillarbox.store.embedded.state import Mailbox, Owner, State
 from pillarbox.store.embedded.steps import Added, Expunged, Flagged, Step
 
 Row = Sequence[object]
+
+TRY_LATER = "the store cannot be written now ({}): try again later"
+
+
+class Undecided(StoreUnavailable):
+    """The commit itself failed. It did not happen; but if the process dies now, the index may show that it did. So the octets
+    it refers to stay."""
 
 
 class NextBatch(Exception):
@@ -211,10 +218,10 @@ class Batch:
             raise
         try:
             connection.execute("COMMIT")
-        except BaseException:  # after a crash it may turn out to have happened: the octets stay
+        except apsw.Error as error:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
-            raise
+            raise Undecided(str(error)) from error
 
     def _write(self, connection: apsw.Connection) -> None:
         many = connection.executemany

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pillarbox.mail.summary import summarise
+from pillarbox.mail.summary import Summary, summarise
 from pillarbox.store.api import StoreUnavailable
 from pillarbox.store.embedded import summaries
 from pillarbox.store.embedded.batch import Batch
 from pillarbox.store.embedded.segments import FILE_HEADER, SegmentLog, path_of, write_alone
 from pillarbox.store.embedded.state import State
 from pillarbox.store.embedded.workers import Workers
+from pillarbox.store.embedded.writer import Observer
 from pillarbox.store.spool import Spool
 
 ALONE = 4 * 1024 * 1024
@@ -49,20 +50,21 @@ class Incoming:
 class Intake:
     """Prepares messages; knows where very large ones go."""
 
-    def __init__(self, state: State, log: SegmentLog, folder: Path, workers: Workers) -> None:
+    def __init__(self, state: State, log: SegmentLog, folder: Path, workers: Workers, observer: Observer) -> None:
         self._state = state
         self._log = log
         self._folder = folder
         self._workers = workers
+        self._observer = observer
 
     async def prepare(self, spool: Spool, note: str) -> Incoming:
         """Everything about the message in this spool. Raises StoreUnavailable, OSError."""
         octets_of_note = note.encode("utf-8", "surrogatepass")
         if spool.size <= _IN_THREAD:
-            return digest(spool, octets_of_note)
+            return self._digest(spool, octets_of_note)
         work: Callable[[], Incoming]
         if spool.size <= ALONE:
-            work = lambda: digest(spool, octets_of_note)  # noqa: E731
+            work = lambda: self._digest(spool, octets_of_note)  # noqa: E731
         else:
             number, blob = self._log.take_number(), self._state.next_blob()
             work = lambda: self._put_alone(spool, octets_of_note, number, blob)  # noqa: E731
@@ -77,20 +79,23 @@ class Intake:
             path = path_of(self._folder, incoming.alone)
             await self._workers.run(path.unlink, missing_ok=True)
 
+    def _digest(self, spool: Spool, note: bytes) -> Incoming:
+        """What can be worked out of the octets."""
+        octets = spool.octets()
+        try:
+            summary = summarise(octets)
+        except Exception as error:  # a fault of ours must not cost anyone a message: it is only listed poorly
+            self._observer("summary_failed", reason=f"{type(error).__name__}: {error}", size=len(octets))
+            summary = Summary()
+        key = summaries.message_id_hash(summary.message_id)
+        return Incoming(len(octets), zlib.crc32(octets), summaries.pack(summary), summary.message_id, key, octets, note)
+
     def _put_alone(self, spool: Spool, note: bytes, number: int, blob: int) -> Incoming:
         crc = write_alone(self._folder, number, blob, spool.size, spool.chunks(), note)
-        incoming = digest(spool, note)
+        incoming = self._digest(spool, note)
         assert incoming.crc == crc
         incoming.octets, incoming.blob, incoming.alone = b"", blob, number
         return incoming
-
-
-def digest(spool: Spool, note: bytes) -> Incoming:
-    """What can be worked out of the octets."""
-    octets = spool.octets()
-    summary = summarise(octets)
-    key = summaries.message_id_hash(summary.message_id)
-    return Incoming(len(octets), zlib.crc32(octets), summaries.pack(summary), summary.message_id, key, octets, note)
 
 
 def stage_message(

@@ -16,7 +16,7 @@ from pillarbox.store.api import (
     StoreMode,
 )
 from pillarbox.store.embedded import acceptance, mailboxes, messages
-from pillarbox.store.embedded.batch import Batch
+from pillarbox.store.embedded.batch import Batch, Undecided
 from pillarbox.store.embedded.incoming import Incoming, Intake
 from pillarbox.store.embedded.mailboxes import existing_name
 from pillarbox.store.embedded.records import Records
@@ -93,6 +93,8 @@ class EmbeddedMail:
             for message in messages:
                 prepared.append((message, await self._intake.prepare(message.spool, note)))  # noqa: PERF401
             return await self._writer.do(lambda batch: acceptance.append(batch, account, name, prepared, view))
+        except Undecided:
+            raise
         except Exception:
             for _, incoming in prepared:
                 await self._intake.abandon(incoming)

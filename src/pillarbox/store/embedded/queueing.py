@@ -211,10 +211,15 @@ def _remove(batch: Batch, entry: str, condition: str) -> None:
 
 def _recipient_row(entry: str, r: QueueRecipient) -> tuple[object, ...]:
     return (
-        entry, r.id, r.address, r.state.value, r.attempts, r.next_attempt, r.last_reply, int(r.delay_notified),
+        entry, r.id, r.address, r.state.value, r.attempts, r.next_attempt, _storable(r.last_reply), int(r.delay_notified),
         _text(r.parameters),
     )  # fmt: skip
 
 
 def _text(parameters: dict[str, str]) -> str:
     return _json.encode(parameters).decode()
+
+
+def _storable(text: str) -> str:
+    """What other servers say may hold anything, also octets that are no characters."""
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -10,7 +10,7 @@ import apsw
 from pillarbox.store.api import Bounce, Delivery, Relay, StoreUnavailable
 from pillarbox.store.changes import ChangeFeed
 from pillarbox.store.embedded import acceptance, mail, schema, segments, state
-from pillarbox.store.embedded.batch import Batch
+from pillarbox.store.embedded.batch import Batch, Undecided
 from pillarbox.store.embedded.compaction import Compaction
 from pillarbox.store.embedded.directory import EmbeddedDirectory
 from pillarbox.store.embedded.fsck import EmbeddedCheck
@@ -48,7 +48,7 @@ class EmbeddedStore:
         self._workers = Workers(place.directory)
         self._writer = Writer(known, log, index, observer)
         self._views = Views(self._writer, self._near, self._workers)
-        self._intake = Intake(known, log, place.segments, self._workers)
+        self._intake = Intake(known, log, place.segments, self._workers, observer)
         self._reader = SegmentReader(place.segments, self._workers)
         self._blobs = BlobReader(self._near, self._reader)
         records = Records(self._near, self._workers, self._blobs)
@@ -110,6 +110,8 @@ class EmbeddedStore:
         incoming, plan = await self._prepare(spool, deliveries, relay, trace_id, within_quota=True)
         try:
             await self._writer.do(plan)
+        except Undecided:
+            raise
         except Exception:
             await self._intake.abandon(incoming)
             raise

@@ -19,6 +19,8 @@ from pillarbox.store.embedded.segments import RECORD_HEADER
 from pillarbox.store.embedded.writer import Observer, Writer
 
 _ROWS = 500  # to a step: some milliseconds of the writer's time
+_TOMBSTONES = 50
+_PAUSE = 1.0  # seconds: what goes at about the same time is swept together, and whoever made it go is answered first
 
 _DEAD = (
     "id IN (SELECT value FROM json_each(?1)) AND NOT EXISTS (SELECT 1 FROM messages WHERE blob = blobs.id) "
@@ -63,6 +65,7 @@ class Sweeper:
     async def _run(self) -> None:
         while True:
             await self._garbage.wait()
+            await asyncio.sleep(_PAUSE)
             self._garbage.clear()
             try:
                 await self.sweep()
@@ -70,13 +73,21 @@ class Sweeper:
                 self._observer("sweep_failed", reason=str(error))
 
     async def _sweep_messages(self) -> bool:
-        found = query(self._near, "SELECT mailbox, modseq, uids FROM expunges WHERE swept = 0 LIMIT 1")
+        found = query(self._near, "SELECT mailbox, modseq, uids FROM expunges WHERE swept = 0 LIMIT ?", (_TOMBSTONES,))
+        statements: list[Statement] = []
+        rows = 0
         for mailbox, modseq, octets in found:
             uids = decode_uids(octets)
             for i in range(0, len(uids), _ROWS):
-                which = "uid IN (SELECT value FROM json_each(?2))"
-                await self._execute(*_forget_messages(which, mailbox, _text(uids[i : i + _ROWS])))
-            await self._execute(("UPDATE expunges SET swept = 1 WHERE mailbox = ? AND modseq = ?", (mailbox, modseq)))
+                some = uids[i : i + _ROWS]
+                statements += _forget_messages("uid IN (SELECT value FROM json_each(?2))", mailbox, _text(some))
+                rows += len(some)
+                if rows >= _ROWS:
+                    await self._execute(*statements)
+                    statements, rows = [], 0
+            statements.append(("UPDATE expunges SET swept = 1 WHERE mailbox = ? AND modseq = ?", (mailbox, modseq)))
+        if statements:
+            await self._execute(*statements)
         return bool(found)
 
     async def _sweep_mailboxes(self) -> bool:

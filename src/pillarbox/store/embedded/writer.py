@@ -16,7 +16,7 @@ import apsw
 
 from pillarbox.store.api import StoreUnavailable
 from pillarbox.store.changes import Change
-from pillarbox.store.embedded.batch import Batch, NextBatch
+from pillarbox.store.embedded.batch import TRY_LATER, Batch, NextBatch, Undecided
 from pillarbox.store.embedded.segments import SEGMENT_SIZE, SegmentLog
 from pillarbox.store.embedded.state import State
 from pillarbox.store.embedded.steps import Added, Expunged, Flagged, bring_up_to_date
@@ -180,7 +180,7 @@ class Writer:
     def _failed(self, batch: Batch, operations: list[_Operation], error: BaseException) -> None:
         if batch.buffers:
             self._log.roll()  # after a failed write or fsync nobody knows what the file holds
-        trouble = isinstance(error, OSError | apsw.Error) and not isinstance(error, apsw.ConstraintError)
+        trouble = isinstance(error, OSError | apsw.Error | Undecided) and not isinstance(error, apsw.ConstraintError)
         if not trouble and len(operations) > 1:  # one of them is to blame: each on its own
             self._alone = len(operations)
             self._waiting.extendleft(reversed(operations))
@@ -188,7 +188,8 @@ class Writer:
         self._observer("store_unavailable", reason=f"{type(error).__name__}: {error}", operations=len(operations))
         for operation in operations:
             if not operation.future.done():
-                refusal = StoreUnavailable(f"the store cannot be written now ({error}): try again later")
+                kind = Undecided if isinstance(error, Undecided) else StoreUnavailable
+                refusal = kind(TRY_LATER.format(error))
                 refusal.__cause__ = error
                 operation.future.set_exception(refusal)
 
