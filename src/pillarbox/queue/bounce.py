@@ -110,7 +110,9 @@ class Bounces:
         spool = self.store.spool()
         spool.write(compose(report))
         relay = None
-        if where.elsewhere:
+        if not where.elsewhere:
+            spool.prepend(b"Return-Path: <>\r\n")  # RFC 5321 §4.4: final delivery adds it
+        else:
             parameters = {"BODY": "8BITMIME"} | ({"SMTPUTF8": ""} if report.utf8 else {})
             relay = Relay(queue_id, "", [(address, {}) for address in where.elsewhere], parameters=parameters)
         return Bounce(spool, where.deliveries, relay)
