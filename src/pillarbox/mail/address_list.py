@@ -62,12 +62,13 @@ def addresses(value: bytes) -> list[tuple[bytes, bytes]]:
 class _Reader:
     """Reads everything that is not usual, token by token."""
 
-    __slots__ = ("angle", "comment", "entries", "has_at", "in_group", "inside", "words", "value")  # noqa: RUF023
+    __slots__ = ("angle", "comment", "entries", "has_at", "has_comments", "in_group", "inside", "words", "value")  # noqa: RUF023
 
     def __init__(self, value: bytes) -> None:
         self.value = value
         self.entries: list[Entry] = []
         self.in_group = False
+        self.has_comments = True  # until one is nested too deep
         self.reset()
 
     def reset(self) -> None:
@@ -86,7 +87,7 @@ class _Reader:
             if found is None:  # unreachable: the last alternative matches any octet
                 break
             token, position = found[0], found.end()
-            if token[:1] == b"(":
+            if token[:1] == b"(" and self.has_comments:
                 position = self.take_comment(found.start())
             else:
                 self.take(token)
@@ -140,9 +141,8 @@ class _Reader:
         else:
             position = len(value)
         if position == start:
-            position = start + 1
-            self.words.append(b"(")
-            return position
+            self.has_comments = False
+            return start
         text = value[start + 1 : position].removesuffix(b")")
         self.comment = _QUOTED_PAIR.sub(rb"\1", text).strip()
         return position

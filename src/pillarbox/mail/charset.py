@@ -25,14 +25,6 @@ _ALSO = {
     "8859": "cp1252",
     "x_ansi": "cp1252",
     "ansi": "cp1252",
-    "cp_850": "cp850",
-    "x_cp1250": "cp1250",
-    "x_cp1251": "cp1251",
-    "x_cp1252": "cp1252",
-    "win_1251": "cp1251",
-    "win1251": "cp1251",
-    "windows_874": "cp874",
-    "windows_949": "cp949",
     "windows_31j": "cp932",
     "x_sjis": "cp932",
     "x_ms_cp932": "cp932",
@@ -54,7 +46,6 @@ _ALSO = {
     "big5": "big5hkscs",
     "x_x_big5": "big5hkscs",
     "iso_2022_jp": "iso2022_jp_2",
-    "cp_1252": "cp1252",
     "utf8": "utf_8",
     "utf_8": "utf_8",
     "utf_8mb4": "utf_8",
@@ -75,6 +66,7 @@ _TABLE: dict[str, str] = (
 )
 
 _SEPARATOR = re.compile(r"[^a-z0-9.]+")
+_CODE_PAGE = re.compile("^(?:x_)?(?:windows|win|cp)_?(?=[0-9])")
 _LONGEST = 40
 """Characters of a charset's name; RFC 2978 §2.3 allows 40."""
 
@@ -84,7 +76,7 @@ def codec(name: str) -> str | None:
     if len(name) > _LONGEST:
         return None
     key = _SEPARATOR.sub("_", name.lower()).strip("_")
-    return _TABLE.get(key) or _TABLE.get(key.replace("windows_", "cp"))
+    return _TABLE.get(key) or _TABLE.get(_CODE_PAGE.sub("cp", key))
 
 
 def is_known(name: str) -> bool:

@@ -1,0 +1,112 @@
+"""Header fields as octets."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pillarbox.mail.header import add, count, fields, header_end, remove, render, select, unfold, value_of, values_of
+
+HEADER = b"Received: one\r\n\tfolded\r\nSubject: first\r\nX-Empty:\r\nno field here\r\nSUBJECT : second\r\n\r\n"
+MESSAGE = HEADER + b"Subject: body\r\n"
+
+
+@pytest.mark.parametrize(
+    ("octets", "end"),
+    [
+        (b"", 0),
+        (b"\r\n", 2),
+        (b"\nbody", 1),
+        (b"A: b\r\n\r\nbody", 8),
+        (b"A: b\n\nbody", 6),
+        (b"A: b\n\n\r\nbody", 6),
+        (b"A: b\r\n\nbody", 7),
+        (b"A: b\r\n", 6),
+        (b"A: b", 4),
+        (b"A: b\r\n \r\n\r\nbody", 11),
+    ],
+)
+def test_header_end(octets: bytes, end: int) -> None:
+    assert header_end(octets) == end
+
+
+def test_fields() -> None:
+    assert [(each.name, each.value) for each in fields(MESSAGE)] == [
+        (b"received", b" one\r\n\tfolded"),
+        (b"subject", b" first"),
+        (b"x-empty", b""),
+        (b"subject", b" second"),
+    ]
+    for field in fields(MESSAGE):
+        assert MESSAGE[field.start : field.end].endswith(b"\r\n")
+
+
+def test_values() -> None:
+    assert values_of(HEADER, b"subject") == [b"first", b"second"]
+    assert value_of(HEADER, b"received") == b"one\tfolded"
+    assert value_of(HEADER, b"x-empty") == b""
+    assert value_of(HEADER, b"x-emp") is None
+    assert value_of(HEADER, b"field") is None
+    assert count(MESSAGE, b"subject") == 2
+
+
+def test_select_keeps_order_and_octets() -> None:
+    assert select(HEADER, frozenset((b"subject", b"received"))) == (
+        b"Received: one\r\n\tfolded\r\nSubject: first\r\nSUBJECT : second\r\n"
+    )
+    assert select(HEADER, frozenset((b"none",))) == b""
+    assert select(HEADER, frozenset()) == b""
+
+
+def test_remove_and_add_leave_everything_else() -> None:
+    assert remove(MESSAGE, (b"subject",)) == (
+        b"Received: one\r\n\tfolded\r\nX-Empty:\r\nno field here\r\n\r\nSubject: body\r\n"
+    )
+    assert remove(MESSAGE, (b"none",)) == MESSAGE
+    assert add(b"A: b\r\n\r\n", render(b"New", b"value")) == b"New: value\r\nA: b\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("value", "line"),
+    [(b" a\r\n b", b"a b"), (b" a\r\n\tb \r\n", b"a\tb"), (b"a\n b", b"a b"), (b"", b""), (b"a\nb", b"a b")],
+)
+def test_unfold(value: bytes, line: bytes) -> None:
+    assert unfold(value) == line
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        (b"Subject", b"a\r\nBcc: victim@example.org"),
+        (b"Subject", b"a\nb"),
+        (b"Subject", b"a\rb"),
+        (b"Subject", b"a\0b"),
+        (b"Subject", b"a\r\n\r\n body"),
+        (b"Sub ject", b"a"),
+        (b"Sub:ject", b"a"),
+        (b"", b"a"),
+        (b"Subject\r\n", b"a"),
+    ],
+)
+def test_injection_is_refused(name: bytes, value: bytes) -> None:
+    with pytest.raises(ValueError, match="field"):
+        render(name, value)
+
+
+def test_folded_values_are_rendered() -> None:
+    assert render(b"Received", b"from a\r\n\tby b\r\n for c") == b"Received: from a\r\n\tby b\r\n for c\r\n"
+
+
+@given(
+    st.lists(st.sampled_from([b"a", b":", b" ", b"\t", b"\r\n", b"\n", b"\r", b"Subject: x", b"\xff", b"\0"])).map(
+        b"".join
+    )
+)
+def test_any_octets(octets: bytes) -> None:
+    end = header_end(octets)
+    position = 0
+    for field in fields(octets):
+        assert position <= field.start < field.end <= end
+        position = field.end
+    assert remove(octets, (b"subject",)).endswith(octets[end:])
+    header = octets[:end]
+    assert values_of(header, b"subject") == [unfold(f.value) for f in fields(octets) if f.name == b"subject"]
