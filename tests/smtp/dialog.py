@@ -8,7 +8,7 @@ from typing import Any
 
 from pillarbox.mail.envelope import Envelope, ForwardPath
 from pillarbox.mail.status import Refused, Reply
-from pillarbox.sasl.api import AuthenticationFailed, Identity, ScramKeys
+from pillarbox.sasl.api import AuthenticationFailed, AuthenticationUnavailable, Identity, ScramKeys
 from pillarbox.sasl.secret import Secret
 from pillarbox.smtp.engine import SmtpEngine
 from pillarbox.smtp.policy import Policy
@@ -81,6 +81,8 @@ class FakeCredentials:
     async def check_password(self, authcid: str, password: Secret) -> Identity:
         if authcid in ("alice", "alice@example.test") and password.reveal() == "pillarbox":
             return ALICE
+        if authcid == "busy":
+            raise AuthenticationUnavailable("Too many attempts; try again in 5 minutes")
         raise AuthenticationFailed
 
     async def scram_keys(self, authcid: str) -> ScramKeys:

@@ -134,3 +134,13 @@ async def test_the_session_ends_with_the_account_while_a_command_runs() -> None:
     octets = HELLO + b"AUTH PLAIN " + PLAIN + b"\r\nMAIL FROM:<alice@example.test>\r\nNOOP\r\n"
     run = await converse([octets], MSA, tls=TLS, service=Closing())
     assert run.codes[1:] == ["235", "250", "421"]
+
+
+async def test_throttled_is_not_a_wrong_password() -> None:
+    run = await converse([HELLO + b"AUTH PLAIN " + b64(b"\0busy\0x") + b"\r\nNOOP\r\n"], MSA, tls=TLS)
+    assert run.replies[1:] == ["454 4.7.0 Too many attempts; try again in 5 minutes", "250 2.0.0 Ok"]
+
+
+async def test_a_mechanism_that_only_the_policy_knows() -> None:
+    run = await converse([HELLO + b"AUTH GSSAPI\r\n"], replace(MSA, mechanisms=("GSSAPI",)), tls=TLS)
+    assert run.codes[1] == "504"

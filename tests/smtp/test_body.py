@@ -4,9 +4,12 @@ import random
 from dataclasses import replace
 
 import pytest
-from tests.smtp.dialog import MSA, MX, TLS, FakeBody, converse, cuts, same_in_every_cut
+from tests.smtp.dialog import MSA, MX, TLS, FakeBody, FakeService, converse, cuts, same_in_every_cut
 
+from pillarbox.mail.envelope import Envelope
+from pillarbox.mail.status import Reply
 from pillarbox.smtp.body import DotReader, Intake
+from pillarbox.smtp.service import Client
 from pillarbox.wire.engine import Want
 
 START = b"EHLO client.example\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<alice@example.test>\r\n"
@@ -142,6 +145,7 @@ async def test_any_message_survives_stuffing() -> None:
         (b"BDAT 7 last\r\n.\r\n.\r\nXBDAT 0 LAST\r\n", ["250", "503"], [b".\r\n.\r\nX"]),
         (b"BDAT 4\r\nhellBDAT 3 LAST\r\no\r\n", ["250", "250"], [b"hello\r\n"]),
         (b"BDAT 6\r\nhello\rBDAT 1\r\n\nBDAT 0 LAST\r\n", ["250", "250", "250"], [b"hello\r\n"]),
+        (b"BDAT 6 LAST\r\nhello\rNOOP\r\n", ["550"], []),
         (b"BDAT 0\r\nBDAT 0 LAST\r\n", ["250", "250"], [b""]),
         (b"BDAT 5\r\nhelloRSET\r\nBDAT 5 LAST\r\nworldNOOP\r\n", ["250", "250", "503", "250"], []),
         (b"BDAT 5\r\nhelloDATA\r\nNOOP\r\n", ["250", "503", "250"], []),
@@ -175,4 +179,21 @@ async def test_bdat_octets_are_never_commands() -> None:
 
 async def test_malformed_bdat_closes_because_the_stream_is_out_of_step() -> None:
     run = await converse([START + b"BDAT many\r\nNOOP\r\n"])
+    assert run.want is Want.CLOSE
+
+
+async def test_bdat_is_normalised_on_submission() -> None:
+    octets = SUBMIT.removesuffix(b"DATA\r\n") + b"BDAT 4\r\na\nb\rBDAT 3 LAST\r\nc\n\rNOOP\r\n"
+    run = await same_in_every_cut(octets, MSA, tls=TLS)
+    assert run.service.accepted[0][2] == b"a\r\nb\r\nc\r\n\r\n"
+    assert run.codes[-1] == "250"
+
+
+async def test_a_bug_in_accept_is_a_451() -> None:
+    class Broken(FakeService):
+        async def accept(self, client: Client, envelope: Envelope, body: FakeBody) -> Reply:
+            raise KeyError("a bug")
+
+    run = await converse([DATA + b"x\r\n.\r\nNOOP\r\n"], service=Broken())
+    assert run.replies[-1].startswith("451 4.3.0")
     assert run.want is Want.CLOSE

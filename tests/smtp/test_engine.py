@@ -64,6 +64,8 @@ async def test_helo_offers_nothing_and_takes_no_parameters() -> None:
         (b"VRFY alice\r\n", ["252 2.5.0"]),
         (b"VRFY\r\n", ["501 5.5.4"]),
         (b"EXPN team\r\n", ["502 5.7.2"]),
+        ("VRFY ü\r\n".encode(), ["501 5.5.2"]),
+        ("VRFY ü SMTPUTF8\r\n".encode(), ["252 2.5.0"]),
         (b"RSET\r\n", ["250 2.0.0"]),
         (b"RSET now\r\n", ["501 5.5.4"]),
         (b"QUIT now\r\n", ["501 5.5.4"]),
@@ -248,6 +250,11 @@ async def test_long_lines_are_skipped(length: int) -> None:
     assert run.replies == (["250 2.0.0 Ok"] if length <= 2048 else ["500 5.5.6 The line is too long"]) + [
         "250 2.0.0 Ok"
     ]
+
+
+async def test_long_lines_are_errors_too() -> None:
+    run = await same_in_every_cut((b"x" * 3000 + b"\r\n") * 12)
+    assert run.codes == ["500"] * 10 + ["421"]
 
 
 async def test_memory_is_bounded_by_the_line_limit() -> None:

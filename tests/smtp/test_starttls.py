@@ -1,5 +1,7 @@
 """STARTTLS: what is forgotten, and that nothing is smuggled into TLS."""
 
+from dataclasses import replace
+
 import pytest
 from tests.smtp.dialog import MSA, MX, TLS, converse, same_in_every_cut
 
@@ -62,6 +64,12 @@ async def test_out_of_order(octets: bytes, codes: list[str]) -> None:
 async def test_twice() -> None:
     run = await converse([HELLO + b"STARTTLS\r\n"], MX, tls=TLS)
     assert run.codes == ["250", "503"]
+
+
+async def test_without_a_certificate_it_does_not_exist() -> None:
+    run = await converse([HELLO + b"STARTTLS\r\n"], replace(MX, starttls=False))
+    assert b"250-STARTTLS" not in run.said
+    assert run.codes == ["250", "502"]
 
 
 async def test_http_right_after_tls() -> None:

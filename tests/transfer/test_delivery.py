@@ -45,3 +45,16 @@ async def test_an_exact_account_beats_everything() -> None:
     }.items():
         found = await book.resolve(Address.parse(address))
         assert [account.address for account in found.accounts] == [f"{owner}@example.test"]
+
+
+async def test_a_malformed_target_leads_nowhere() -> None:
+    store = await a_store()
+    targets = ("alice@example.test", "not an address")
+    found = [Alias("half@example.test", targets), Alias("none@example.test", targets[1:])]
+    book = AddressBook(store.directory, Policy())
+    for alias in found:
+        await store.directory.add_alias(alias)
+    assert [a.address for a in (await book.resolve(Address.parse("half@example.test"))).accounts] == [
+        "alice@example.test"
+    ]
+    assert not await book.resolve(Address.parse("none@example.test"))

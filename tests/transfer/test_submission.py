@@ -206,6 +206,18 @@ async def test_limits_slide() -> None:
     await submit(store, service)
 
 
+async def test_limits_hold_for_the_first_message_too() -> None:
+    store, service = await submission(Policy(hostname="mail.example.test", recipients_per_hour=2))
+    with pytest.raises(Refused) as refused:
+        await submit(store, service, to=["a@far.example", "b@far.example", "c@far.example"])
+    assert str(refused.value.reply).startswith("450 4.7.1 The limit is 2 recipients within an hour")
+
+
+async def test_no_limits() -> None:
+    store, service = await submission(Policy(recipients_per_hour=0, recipients_per_day=0))
+    await submit(store, service, to=[f"u{number}@far.example" for number in range(2000)])
+
+
 async def test_eight_bit_bodies_are_declared_to_the_next_hop() -> None:
     store, service = await submission()
     await submit(store, service, MESSAGE + "é\r\n".encode(), to=["c@far.example"])

@@ -58,8 +58,8 @@ class RateCheck(Check):
         """Whether one more recipient is within the limits."""
         assert client.identity is not None
         now, wanted = self._clock(), len(envelope.forward_paths) + 1
-        windows = self._accounts.get(client.identity.account, ())
-        for window, (_, limit, name) in zip(windows, self._limits, strict=False):
+        windows = self._of(client.identity.account)
+        for window, (_, limit, name) in zip(windows, self._limits, strict=True):
             if wait := window.wait(now, wanted, limit):
                 client.link.emit("rate_limited", account=client.identity.address, limit=limit, within=name)
                 minutes = max(1, round(wait / 60))
@@ -70,6 +70,11 @@ class RateCheck(Check):
     def accepted(self, client: Client, envelope: Envelope) -> None:
         """Count the recipients of a message that was taken."""
         assert client.identity is not None
-        windows = self._accounts.setdefault(client.identity.account, [_Window(length) for length, _, _ in self._limits])
-        for window in windows:
+        for window in self._of(client.identity.account):
             window.add(self._clock(), len(envelope.forward_paths))
+
+    def _of(self, account: int) -> list[_Window]:
+        windows = self._accounts.get(account)
+        if windows is None:
+            windows = self._accounts[account] = [_Window(length) for length, _, _ in self._limits]
+        return windows
