@@ -31,7 +31,7 @@ SCRIPT = textwrap.dedent("""
     def ready(server):
         print(json.dumps(server.addresses), flush=True)
 
-    run(load(sys.argv[1]), transcript=Path(sys.argv[2]), ready=ready)
+    run(load(sys.argv[1]), transcript=Path(sys.argv[2]), ready=ready, reread=lambda: load(sys.argv[1]))
 """)
 
 CONFIG = """
@@ -103,7 +103,12 @@ def test_life(tmp_path: Path) -> None:
 
         idle = imaplib.IMAP4_SSL(*addresses["imaps"], ssl_context=trust, timeout=10)
         process.send_signal(signal.SIGHUP)
-        _wait_for(tmp_path, "certificates_loaded")
+        _wait_for(tmp_path, "config_reloaded")
+        file = tmp_path / "pillarbox.toml"
+        right = file.read_text()
+        file.write_text(right + "xyzzy = 1")
+        process.send_signal(signal.SIGHUP)
+        assert "xyzzy" in _wait_for(tmp_path, "config_not_reloaded")["reason"]
         assert idle.noop()[0] == "OK", "a reload does not touch who is connected"
 
         process.send_signal(signal.SIGTERM)
@@ -113,7 +118,7 @@ def test_life(tmp_path: Path) -> None:
     assert not (data / "control.sock").exists()
     events = _events(tmp_path)
     assert [e["event"] for e in events][-1] == "stopped"
-    assert not [e for e in events if e["level"] in ("warning", "error")]
+    assert [e["event"] for e in events if e["level"] in ("warning", "error")] == ["config_not_reloaded"]
 
     login = next(e for e in events if e["event"] == "login")
     assert login["connection"]

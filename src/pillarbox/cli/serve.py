@@ -22,11 +22,12 @@ def serve(
     from pillarbox.cli.problem import LATER, Problem
     from pillarbox.net.listener import BindError
     from pillarbox.server.assembly import StartError
+    from pillarbox.server.config import load
     from pillarbox.server.lifecycle import run
 
     settings = load_config(config)
     try:
-        run(settings, transcript=transcript, ready=_say_loudly)
+        run(settings, transcript=transcript, ready=_say_loudly, reread=lambda: load(config))
     except (BindError, StartError) as error:
         raise Problem("The server cannot start.", f"{error}.", status=LATER) from None
 

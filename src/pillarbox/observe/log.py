@@ -30,6 +30,8 @@ EVENT_LEVELS = {
     "write_stalled": logging.INFO,
     "starttls_injection": logging.WARNING,
     "certificates_not_reloaded": logging.ERROR,
+    "config_not_reloaded": logging.ERROR,
+    "config_needs_restart": logging.WARNING,
     "out_of_descriptors": logging.ERROR,
     "control_bug": logging.ERROR,
     "bug": logging.ERROR,
@@ -109,6 +111,12 @@ class Log:
 
     def __init__(self, *, level: str = "info") -> None:
         self._least = LEVELS[level]
+        self._logger = structlog.get_logger()
+
+    def set_level(self, level: str) -> None:
+        """From now on."""
+        self._least = LEVELS[level]
+        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(self._least))
         self._logger = structlog.get_logger()
 
     def tell(self, event: str, /, **facts: Any) -> None:

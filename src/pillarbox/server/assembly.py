@@ -8,16 +8,19 @@ import os
 import secrets
 import socket
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from pillarbox.access.service import Access
 from pillarbox.net.admission import AdmissionLimits
-from pillarbox.net.connections import Connections
+from pillarbox.net.connections import Connections, Service
 from pillarbox.net.listener import Listener, bind
 from pillarbox.net.observer import Observer, Silent
 from pillarbox.net.tls import CertificateFiles
+from pillarbox.pop3.maildrop import MaildropLocks
 from pillarbox.server.administration import Administration, Refusal
 from pillarbox.server.authority import local_certificate
 from pillarbox.server.certificates import CertificateError, CertificateWatch, read_names
@@ -39,6 +42,10 @@ Tell = Callable[..., None]
 
 def _tell_nobody(_event: str, /, **_facts: Any) -> None:
     """Nobody listens."""
+
+
+NEEDS_RESTART = ("host_name", "data", "user", "listeners")
+"""Settings that a running server does not change: they are in sockets, greetings and trace fields already."""
 
 
 class StartError(Exception):
@@ -74,6 +81,7 @@ class Server:
         self._connections: Connections | None = None
         self._control: ControlServer | None = None
         self._access: Access | None = None
+        self._locks = MaildropLocks()
         self._relaying: Relaying | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -120,31 +128,19 @@ class Server:
                 self._store = await EmbeddedStore.open(self.directory, observer=self._tell)
             except StoreError as error:
                 raise StartError(str(error)) from error
-        for domain in self.config.domains:
-            if not await self._store.directory.is_local(domain):
-                await self._store.directory.add_domain(domain)
-        self._access = access = Access(self._store.directory, secret=_kept_secret(self.directory / "access.key"))
-        limits = self.config.limits
-        self._connections = connections = Connections(
-            observer=self._observer,
-            admission=AdmissionLimits(
-                min(limits.connections, self._room or limits.connections),
-                limits.connections_per_address,
-                limits.before_login,
-                limits.before_login_per_address,
-            ),
-        )
-        parts = Parts(self.config, self.host_name, self._store, access)
-        services = make_services(parts)
+        await self._add_domains()
+        self._access = Access(self._store.directory, secret=_kept_secret(self.directory / "access.key"))
+        self._connections = connections = Connections(observer=self._observer, admission=self._admission_limits())
+        services = self._make_services()
+        try:
+            self._load_certificates(services)
+        except (OSError, ssl.SSLError, CertificateError) as error:
+            raise StartError(f"the certificate cannot be used: {error}") from error
         self._listeners = {
             name: Listener(service, self._sockets[name], connections) for name, service in services.items()
         }
-        try:
-            self._load_certificates()
-        except (OSError, ssl.SSLError, CertificateError) as error:
-            raise StartError(f"the certificate cannot be used: {error}") from error
         await self._start_control()
-        await self._start_relaying(parts)
+        await self._start_relaying()
         watch = CertificateWatch(self.reload_certificates, self._renew, self._certificate_paths)
         watching = asyncio.create_task(watch.run(), name="certificates")
         watching.add_done_callback(self._on_task_end)
@@ -160,8 +156,7 @@ class Server:
         if self._connections is not None:
             cut_off = await self._connections.shut_down(self.config.limits.shutdown_patience)
             self._tell("connections_closed", cut_off=cut_off)
-        if self._relaying is not None:
-            await self._relaying.stop()
+        await self._stop_relaying()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -172,7 +167,7 @@ class Server:
         if self._store is not None:
             await self._store.close()
         self._close_sockets()
-        self._listeners, self._connections, self._control, self._relaying = {}, None, None, None
+        self._listeners, self._connections, self._control = {}, None, None
         self._tasks.clear()
         self._tell("stopped")
 
@@ -181,23 +176,72 @@ class Server:
         if self._connections is not None:
             self._connections.cut_off()
 
+    async def reconfigure(self, wanted: Config) -> bool:
+        """Serve new connections by another configuration; whether that worked. Ports, names and places need a restart:
+        what changed there is said and not done."""
+        before, relaying = self.config, self._relaying is not None
+        for name in NEEDS_RESTART:
+            if getattr(before, name) != getattr(wanted, name):
+                self._tell("config_needs_restart", key=name)
+        self.config = msgspec.structs.replace(wanted, **{name: getattr(before, name) for name in NEEDS_RESTART})
+        try:
+            services = self._make_services()
+            self._load_certificates(services)
+            await self._add_domains()
+            if (before.relay, before.dns) != (self.config.relay, self.config.dns):
+                await self._stop_relaying()
+                await self._start_relaying()
+        except (OSError, ssl.SSLError, CertificateError, StoreError, StartError) as error:
+            self.config = before
+            if relaying and self._relaying is None:
+                await self._start_relaying()
+            self._tell("config_not_reloaded", reason=str(error))
+            return False
+        for name, listener in self._listeners.items():
+            listener.service = services[name]
+        if self._connections is not None:
+            self._connections.admission.limits = self._admission_limits()
+        self._tell("config_reloaded")
+        return True
+
     async def reload_certificates(self) -> bool:
         """Serve the certificates that lie on disk now to new connections; whether that worked."""
         try:
-            self._load_certificates()
+            self._load_certificates({name: listener.service for name, listener in self._listeners.items()})
         except (OSError, ssl.SSLError, CertificateError) as error:
             self._tell("certificates_not_reloaded", reason=str(error))
             return False
         self._tell("certificates_loaded", files=[str(path) for path in self._certificate_paths()])
         return True
 
+    # --- what the configuration becomes ---------------------------------------------------------------------------------
+
+    def _make_services(self) -> dict[str, Service]:
+        if self._access is None:
+            raise RuntimeError("the server has not been started")
+        return make_services(Parts(self.config, self.host_name, self.store, self._access, self._locks))
+
+    def _admission_limits(self) -> AdmissionLimits:
+        limits = self.config.limits
+        return AdmissionLimits(
+            min(limits.connections, self._room or limits.connections),
+            limits.connections_per_address,
+            limits.before_login,
+            limits.before_login_per_address,
+        )
+
+    async def _add_domains(self) -> None:
+        for domain in self.config.domains:
+            if not await self.store.directory.is_local(domain):
+                await self.store.directory.add_domain(domain)
+
     # --- certificates -------------------------------------------------------------------------------------------------
 
-    def _load_certificates(self) -> None:
+    def _load_certificates(self, services: Mapping[str, Service]) -> None:
         files = self._certificate_files()
-        for listener in self._listeners.values():
-            if listener.service.tls is not None:
-                listener.service.tls.load(files)
+        for service in services.values():
+            if service.tls is not None:
+                service.tls.load(files)
 
     def _certificate_files(self) -> list[CertificateFiles]:
         tls = self.config.tls
@@ -232,16 +276,21 @@ class Server:
 
     # --- relay --------------------------------------------------------------------------------------------------------
 
-    async def _start_relaying(self, parts: Parts) -> None:
+    async def _stop_relaying(self) -> None:
+        if self._relaying is not None:
+            await self._relaying.stop()
+            self._relaying = None
+
+    async def _start_relaying(self) -> None:
         """Unless all mail for other domains stays here: then nothing leaves, no question to the DNS either."""
         if self.config.relay.everything_to:
             return
         from pillarbox.server.relaying import Relaying, own_addresses  # dnspython is slow to import
 
-        book = AddressBook(parts.store.directory, transfer_policy(parts))
+        book = AddressBook(self.store.directory, transfer_policy(self.config, self.host_name))
         own = await own_addresses(self.addresses.get("smtp"), self.config.relay.port)
         try:
-            self._relaying = Relaying(self.config, self.host_name, parts.store, book, self._tell, own_addresses=own)
+            self._relaying = Relaying(self.config, self.host_name, self.store, book, self._tell, own_addresses=own)
         except (ConfigError, OSError) as error:
             raise StartError(f"outgoing mail cannot be set up: {error}") from error
         self._relaying.start()

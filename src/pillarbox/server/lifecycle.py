@@ -1,6 +1,7 @@
 """A server's life as a process: limits, ports, privileges, signals, systemd.
 
-SIGHUP serves renewed certificates; SIGTERM and SIGINT let running commands end and stop; a second one stops at once.
+SIGHUP serves renewed certificates and a changed configuration; SIGTERM and SIGINT let running commands end and stop; a
+second one stops at once.
 
 Security: ports are opened first, then root is given up for good; files that are made are for their owner alone.
 """
@@ -12,6 +13,7 @@ import pwd
 import resource
 import signal
 import socket
+import time
 from collections.abc import Callable, MutableMapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from pillarbox.observe.log import Log, configure
 from pillarbox.observe.observers import EventCounter, Observers
 from pillarbox.observe.transcript import TranscriptDirectory
 from pillarbox.server.assembly import Server, StartError
+from pillarbox.server.config import ConfigError
 from pillarbox.server.settings import Config
 
 RESERVED_FILES = 500
@@ -29,8 +32,15 @@ RESERVED_FILES = 500
 Ready = Callable[[Server], None]
 
 
-def run(config: Config, *, transcript: Path | None = None, ready: Ready | None = None) -> None:
-    """Run a server until a signal ends it. `ready` is called once it serves. Raises BindError, StartError, before that."""
+def run(
+    config: Config,
+    *,
+    transcript: Path | None = None,
+    ready: Ready | None = None,
+    reread: Callable[[], Config] | None = None,
+) -> None:
+    """Run a server until a signal ends it. `ready` is called once it serves; `reread` gives the configuration anew at
+    SIGHUP (without it only certificates are reloaded). Raises BindError, StartError, before it serves."""
     os.umask(0o077)
     configure(level=config.log.level, style=config.log.format)
     room = raise_file_limit()
@@ -41,7 +51,7 @@ def run(config: Config, *, transcript: Path | None = None, ready: Ready | None =
     server.bind()
     drop_privileges(config.user, (server.directory, *((transcripts,) if transcripts else ())))
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        runner.run(_serve(server, log, ready))
+        runner.run(_serve(server, log, ready, reread))
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -96,7 +106,7 @@ def notify(state: str, environment: MutableMapping[str, str] | None = None) -> N
             pass  # systemd is not listening: nobody to tell
 
 
-async def _serve(server: Server, log: Log, ready: Ready | None) -> None:
+async def _serve(server: Server, log: Log, ready: Ready | None, reread: Callable[[], Config] | None) -> None:
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _loop, context: _on_loop_error(log, context))
     stopping = asyncio.Event()
@@ -105,17 +115,12 @@ async def _serve(server: Server, log: Log, ready: Ready | None) -> None:
     def stop() -> None:
         (impatient if stopping.is_set() else stopping).set()
 
-    async def reload() -> None:
-        notify("RELOADING=1")
-        await server.reload_certificates()
-        notify("READY=1")
-
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     reloads: set[asyncio.Task[None]] = set()
 
     def on_hangup() -> None:
-        task = asyncio.ensure_future(reload())
+        task = asyncio.create_task(_reload(server, log, reread))
         reloads.add(task)
         task.add_done_callback(reloads.discard)
 
@@ -136,6 +141,21 @@ async def _serve(server: Server, log: Log, ready: Ready | None) -> None:
         server.hurry()
     await ending
     hurry.cancel()
+
+
+async def _reload(server: Server, log: Log, reread: Callable[[], Config] | None) -> None:
+    notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+    if reread is None:
+        await server.reload_certificates()
+    else:
+        try:
+            config = reread()
+        except ConfigError as error:
+            log.tell("config_not_reloaded", reason=str(error))
+        else:
+            if await server.reconfigure(config):
+                log.set_level(config.log.level)
+    notify("READY=1")
 
 
 async def _watchdog() -> None:

@@ -52,11 +52,13 @@ class Relaying:
             emit=tell,
             new_id=fresh_queue_id,
         )
+        self._tell = tell
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Begin to relay."""
         self._task = asyncio.create_task(self._runner.run(), name="queue")
+        self._task.add_done_callback(self._on_end)
 
     async def stop(self) -> None:
         """Let running attempts finish for a moment, then leave every server."""
@@ -65,6 +67,10 @@ class Relaying:
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
         await self._sender.close()
+
+    def _on_end(self, task: "asyncio.Task[None]") -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._tell("bug", text="relaying ended", error=error)
 
 
 def queue_policy(config: Config, host_name: str, own_addresses: frozenset[str]) -> Policy:

@@ -43,12 +43,13 @@ PROTOCOLS = {
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What services are made of. `host_name` is the resolved name of this server."""
+    """What services are made of. `host_name` is the resolved name of this server. `locks` outlive a new configuration."""
 
     config: Config
     host_name: str
     store: Store
     access: Access
+    locks: MaildropLocks
 
 
 def make_services(parts: Parts) -> dict[str, Service]:
@@ -68,11 +69,10 @@ def make_services(parts: Parts) -> dict[str, Service]:
     }
 
 
-def transfer_policy(parts: Parts) -> transfer.Policy:
+def transfer_policy(config: Config, host_name: str) -> transfer.Policy:
     """How mail is received, submitted and delivered."""
-    config = parts.config
     return transfer.Policy(
-        hostname=parts.host_name,
+        hostname=host_name,
         postmaster=config.postmaster,
         relay_to=config.relay.everything_to or None,
         save_sent=config.submission.save_sent,
@@ -84,17 +84,15 @@ def transfer_policy(parts: Parts) -> transfer.Policy:
 
 def _engines(parts: Parts) -> dict[str, Callable[[Link], Engine]]:
     store, access, limits = parts.store, parts.access, parts.config.limits
-    policy = transfer_policy(parts)
+    policy = transfer_policy(parts.config, parts.host_name)
     submission = Submission(store, policy)
     imap_policy = imap.Policy(max_message=limits.message_size)
 
     def imap_engine(link: Link) -> Engine:
         return ImapEngine(link, store, access.credentials(link), imap_policy, nonce=fresh_nonce, clock=time.time)
 
-    locks = MaildropLocks()
-
     def pop3_engine(link: Link) -> Engine:
-        return Pop3Engine(link, store, access.credentials(link), locks=locks, nonce=fresh_nonce)
+        return Pop3Engine(link, store, access.credentials(link), locks=parts.locks, nonce=fresh_nonce)
 
     return {
         "smtp": _smtp_engine(parts, "smtp", Reception(store, policy)),
