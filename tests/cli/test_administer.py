@@ -15,7 +15,8 @@ from pillarbox.sasl.api import ScramKeys
 from pillarbox.sasl.secret import Secret
 from pillarbox.server.administration import Administration, Refusal
 from pillarbox.server.control import NAME, ControlServer
-from pillarbox.store.api import PasswordHashes
+from pillarbox.store.api import Delivery, PasswordHashes
+from pillarbox.store.embedded import EmbeddedStore
 from pillarbox.store.embedded.place import Place
 from pillarbox.store.memory import MemoryStore
 
@@ -176,7 +177,7 @@ def test_passwords_are_asked_for_twice(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_stranger_is_not_let_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise PermissionError
 
     monkeypatch.setattr("pillarbox.server.control.call", refuse)
@@ -209,3 +210,33 @@ def test_a_configuration_that_is_wrong(tmp_path: Path) -> None:
     assert isinstance(result.exception, Problem)
     assert result.exception.status == 2
     assert "host_name" in result.exception.next_step
+
+
+async def _deliver(directory: Path) -> None:
+    store = await EmbeddedStore.open(directory)
+    account = await store.directory.account("anna@example.test")
+    assert account is not None
+    spool = store.spool()
+    spool.write(b"Subject: one\r\n\r\n" + b"text\r\n" * 100)
+    await store.accept(spool, [Delivery(account.id)])
+    await store.close()
+
+
+def test_fsck_finds_damage(tmp_path: Path) -> None:
+    shell = Shell(tmp_path)
+    shell.fine("domain add example.test")
+    shell.fine("account add anna@example.test --password-stdin", stdin="correct horse\n")
+    asyncio.run(_deliver(tmp_path))
+    assert shell.fine("fsck") == "The store is sound.\n"
+    [segment] = [f for f in (tmp_path / "segments").iterdir() if f.stat().st_size > 600]
+    octets = bytearray(segment.read_bytes())
+    octets[octets.index(b"text") + 1] ^= 1
+    segment.write_bytes(octets)
+    result = shell("fsck --repair")
+    assert result.exit_code == 1
+    assert "anna@example.test's message 1 in INBOX" in result.stdout
+    assert "1 of them" in result.stdout
+
+
+def test_fsck_of_a_store_without_files(shell: Shell) -> None:
+    assert "not on a disk" in shell.problem("fsck").what

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pillarbox.server.config import Config
-from pillarbox.server.settings import Listener, Listeners, Log, Relay, Tls
+from pillarbox.server.settings import Listener, Listeners, Log, Relay, Submission, Tls
 
 if TYPE_CHECKING:
     from pillarbox.server.assembly import Server
@@ -42,6 +42,7 @@ def demo_config(directory: Path, offset: int | None, *, log_level: str = "info")
         postmaster=PEOPLE[0],
         listeners=Listeners(**listeners),
         tls=Tls(local_names=["localhost", "127.0.0.1", "::1"]),
+        submission=Submission(recipients_per_hour=0, recipients_per_day=0),  # nothing leaves, nobody is bothered
         relay=Relay(everything_to=WORLD),
         log=Log(level=log_level),  # type: ignore[arg-type]
     )

@@ -20,6 +20,14 @@ KEEPALIVE_PROBES = 4
 _FIRST_INHERITED = 3  # sd_listen_fds(3): SD_LISTEN_FDS_START
 
 
+_SPECIAL = {
+    "": [("0.0.0.0", socket.AF_INET), ("::", socket.AF_INET6)],  # noqa: S104
+    "*": [("0.0.0.0", socket.AF_INET), ("::", socket.AF_INET6)],  # noqa: S104
+    "localhost": [("127.0.0.1", socket.AF_INET), ("::1", socket.AF_INET6)],  # RFC 6761 §6.3, whatever /etc/hosts says
+}
+"""Names that stand for both address families; IPv6 where the machine has it."""
+
+
 class BindError(Exception):
     """A port cannot be listened on; the text says why and what to do."""
 
@@ -27,7 +35,7 @@ class BindError(Exception):
 def bind(host: str, port: int) -> list[socket.socket]:
     """Sockets for every address that `host` stands for; "*" or "" is all of IPv4 and IPv6. Port 0: any free one, the same
     for all. Raises BindError."""
-    addresses = [("0.0.0.0", socket.AF_INET), ("::", socket.AF_INET6)] if host in ("", "*") else _resolve(host, port)  # noqa: S104
+    addresses = _SPECIAL.get(host) or _resolve(host, port)
     for last_try in (False, False, False, True):
         sockets: list[socket.socket] = []
         chosen = port

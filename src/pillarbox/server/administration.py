@@ -21,6 +21,7 @@ from pillarbox.store.api import (
     Account,
     Alias,
     AlreadyExists,
+    Check,
     NotFound,
     PasswordHashes,
     QueueEntry,
@@ -218,6 +219,15 @@ class Administration:
             await self._directory.remove_alias(_alias_name(address))
         except NotFound:
             raise Refusal(f"There is no alias {address}.", "See: pillarbox alias list") from None
+
+    # --- the store ---
+
+    async def check_store(self, repair: bool = False) -> list[str]:  # noqa: FBT001, FBT002  (called by name)
+        """Everything that is wrong with the store; `repair` mends what can be mended."""
+        check: Check | None = getattr(self._store, "check", None)
+        if check is None:
+            raise Refusal("This store is not on a disk: there is nothing to check.")
+        return [problem async for problem in check.problems(repair=repair)]
 
     # --- the queue ---
 

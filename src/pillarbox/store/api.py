@@ -8,7 +8,7 @@ Invariants (each home keeps them; `tests/store/contract` checks them):
 - Every method that changes something is one transaction: wholly done or not at all.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
@@ -375,7 +375,11 @@ class Store(Protocol):
         """Finish what was begun, then let go of everything."""
 
 
+Progress = Callable[[int, int], None]
+"""How far long work is: done and all, of whatever takes the time."""
+
+
 class Check(Protocol):
     """What `pillarbox fsck` needs of a home that has files."""
 
-    def problems(self, *, repair: bool) -> AsyncIterator[str]: ...
+    def problems(self, *, repair: bool, progress: Progress | None = None) -> AsyncIterator[str]: ...

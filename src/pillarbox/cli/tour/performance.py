@@ -37,7 +37,9 @@ def play(svg: Path | None) -> bool:
     with TemporaryDirectory(prefix="pillarbox-tour-") as directory:
         held = perform(console, Path(directory))
     if svg is not None:
-        console.save_svg(str(svg), title="pillarbox tour")
+        picture = console.export_svg(title="pillarbox tour")
+        # Some programs drop the spaces that align the lines unless they are told not to.
+        svg.write_text(picture.replace("<svg ", '<svg xml:space="preserve" ', 1), encoding="utf-8")
     return held
 
 

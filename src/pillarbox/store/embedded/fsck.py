@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from pillarbox.store.api import Progress
 from pillarbox.store.embedded import segments
 from pillarbox.store.embedded.batch import Batch
 from pillarbox.store.embedded.schema import query
@@ -40,6 +41,10 @@ _LIVE = (
 )
 
 
+def _nobody_waits(_done: int, _total: int) -> None:
+    """Nobody is told."""
+
+
 class EmbeddedCheck:
     """Implements `store.api.Check`."""
 
@@ -49,9 +54,11 @@ class EmbeddedCheck:
         self._views = views
         self._folder = folder
         self._workers = workers
+        self._progress: Progress = _nobody_waits
 
-    async def problems(self, *, repair: bool) -> AsyncIterator[str]:
+    async def problems(self, *, repair: bool, progress: Progress | None = None) -> AsyncIterator[str]:
         """Everything that is wrong, as sentences; `repair` puts right what can be and says so."""
+        self._progress = progress or _nobody_waits
         for part in (self._index, self._octets, self._references, self._mailboxes, self._rows, self._segments):
             async for problem in part(repair):
                 yield problem
@@ -65,7 +72,9 @@ class EmbeddedCheck:
 
     async def _octets(self, repair: bool) -> AsyncIterator[str]:  # noqa: FBT001
         elsewhere: dict[int, list[tuple[int, Record]]] | None = None
-        last = 0
+        last = done = 0
+        [(total,)] = await self._query("SELECT count(*) FROM blobs")
+        self._progress(0, total)
         while rows := await self._query(
             "SELECT id, segment, offset, size, crc FROM blobs WHERE id > ? ORDER BY id LIMIT ?", (last, _BLOBS)
         ):
@@ -82,6 +91,8 @@ class EmbeddedCheck:
                 if repair:
                     await self._execute("UPDATE blobs SET segment = ?, offset = ? WHERE id = ?", (*found, blob))
                 yield f"the octets of {who} are not where the index says ({where}), but elsewhere" + _repaired(repair)
+            done += len(rows)
+            self._progress(done, total)
 
     def _unreadable(self, rows: list[tuple[int, int, int, int, int]]) -> list[tuple[int, int, int, int, int]]:
         return [
