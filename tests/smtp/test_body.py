@@ -69,6 +69,14 @@ async def test_smuggling_is_refused_from_other_servers(fake: bytes) -> None:
     assert run.want is Want.CLOSE
 
 
+@pytest.mark.parametrize("fake", [b"\n.\n", b"\n.\r\n", b"\r\n.\n", b"\r.\r"])
+async def test_a_client_that_ends_lines_with_lf_is_not_left_waiting(fake: bytes) -> None:
+    for start in (b"", b"a", b"a" * 100 + b"\r\n\r\n"):
+        run = await same_in_every_cut(DATA + start + fake)
+        assert run.codes[3:] == ["354", "550"]
+        assert run.want is Want.CLOSE
+
+
 @pytest.mark.parametrize("fake", [end for end in FAKE_ENDS if end not in (b"\r\r\n.\r\n",)])
 async def test_smuggling_is_one_message_from_our_own_accounts(fake: bytes) -> None:
     run = await same_in_every_cut(SUBMIT + b"a" + fake + SMUGGLED + b"NOOP\r\n", MSA, tls=TLS)

@@ -14,6 +14,7 @@ from pillarbox.mail.status import Reply
 from pillarbox.smtp.service import Body
 
 _END = b"\r\n.\r\n"
+_LOOKS_LIKE_END = re.compile(rb"[\r\n]\.[\r\n]")
 _ANY_LINE_END = re.compile(rb"\r\n|\r|\n")
 
 TOO_LARGE = Reply(552, "5.3.4", "The message is larger than this server takes")
@@ -105,18 +106,24 @@ class BodyReader(Protocol):
 
 
 class DotReader:
-    """Reads DATA up to CRLF.CRLF and removes the stuffed dots."""
+    """Reads DATA up to CRLF.CRLF and removes the stuffed dots.
 
-    __slots__ = ("_carry", "_intake", "_virtual")
+    After a fatal fault anything that looks like an end is one: a client that takes LF for a line end waits there for the
+    reply, and as the connection closes nothing can be smuggled behind it.
+    """
+
+    __slots__ = ("_carry", "_intake", "_seen", "_virtual")
 
     def __init__(self, intake: Intake) -> None:
         self._intake = intake
         self._carry = b"\r\n"  # the CRLF of the DATA line: a dot right after it starts a line
+        self._seen = b"\r\n"
         self._virtual = 2  # octets of the carry that do not belong to the message
 
     def feed(self, octets: bytes) -> bytes | None:
         """See BodyReader. At most four octets wait for what follows them."""
-        octets = self._carry + octets
+        seen = self._seen + octets[-2:]
+        received, octets = octets, self._carry + octets
         end = octets.find(_END)
         if end >= 0:
             self._emit(octets[: end + 2])
@@ -124,6 +131,9 @@ class DotReader:
         held = _held(octets)
         self._carry = octets[len(octets) - held :]
         self._emit(octets[: len(octets) - held])
+        if self._intake.fatal and _LOOKS_LIKE_END.search(self._seen + received):
+            return b""
+        self._seen = seen[-2:]
         return None
 
     def _emit(self, octets: bytes) -> None:
