@@ -43,7 +43,8 @@ class Policy:
     """How long a wrong password is known again: it costs no argon2 and does not count a second time."""
 
     workers: int = 2
-    """Passwords verified at the same time (21 ms and 19 MiB each), so that a login storm leaves a core to the mail."""
+    """Passwords verified at the same time (21 ms of a core and 19 MiB each): a login storm gets no more than that of the
+    machine. The work releases the GIL, so that on two cores the event loop still gets its share."""
 
     queue: int = 200
     """Passwords waiting for a worker; more are refused for now. 200 wait about 2 seconds."""
