@@ -37,6 +37,11 @@ EVENT_LEVELS = {
     "bug": logging.ERROR,
     "internal_error": logging.ERROR,
     "store_failed": logging.ERROR,
+    "relay_failed": logging.WARNING,
+    "bounce_dropped": logging.WARNING,
+    "relay_broken": logging.ERROR,
+    "queue_unreadable": logging.ERROR,
+    "queue_unwritable": logging.ERROR,
 }
 """How important an event is; those that are not named here are INFO."""
 

@@ -13,7 +13,7 @@ from typing import Any, get_type_hints
 import msgspec
 
 from pillarbox.mail.address import Address, BadAddress, normalise_domain
-from pillarbox.server.settings import Config, Listener, Listeners, struct_of
+from pillarbox.server.settings import Config, Listener, Listeners, Smarthost, struct_of
 
 __all__ = ["Config", "ConfigError", "Listener", "Listeners", "check", "load", "name_servers", "parse"]
 
@@ -85,7 +85,7 @@ def check(config: Config) -> None:
     """What types cannot say. Raises ConfigError."""
     _check_names(config)
     _check_listeners(config)
-    _check_smarthost(config)
+    _check_relay(config)
     name_servers(config)
     if bool(config.tls.certificate) != bool(config.tls.key):
         missing = "key" if config.tls.certificate else "certificate"
@@ -233,18 +233,32 @@ def _check_listeners(config: Config) -> None:
             raise ConfigError(f"`listeners.{name}` and `listeners.{other}` have the same port {listener.port}")
 
 
-def _check_smarthost(config: Config) -> None:
-    smarthost = config.relay.smarthost
+def _check_relay(config: Config) -> None:
+    _check_smarthost("relay.smarthost", config.relay.smarthost)
+    taken: dict[str, int] = {}
+    for number, entry in enumerate(config.relay.routes):
+        key = f"relay.routes[{number}]"
+        _check_smarthost(key, entry)
+        for name in entry.domains:
+            try:
+                domain = normalise_domain(name)
+            except BadAddress as error:
+                raise ConfigError(f"`{key}.domains`: {name!r} is not a domain name: {error}") from None
+            other = taken.setdefault(domain, number)
+            if other != number:
+                raise ConfigError(f"`{key}` and `relay.routes[{other}]` both name {domain}")
+
+
+def _check_smarthost(key: str, smarthost: Smarthost) -> None:
     if not smarthost.host:
         if smarthost.username or smarthost.password_file:
-            raise ConfigError("`relay.smarthost.host` is missing", "Credentials alone do not say where mail goes.")
+            raise ConfigError(f"`{key}.host` is missing", "Credentials alone do not say where mail goes.")
         return
     if bool(smarthost.username) != bool(smarthost.password_file):
         missing = "password_file" if smarthost.username else "username"
-        raise ConfigError(f"`relay.smarthost.{missing}` is missing", "A name and its password belong together.")
+        raise ConfigError(f"`{key}.{missing}` is missing", "A name and its password belong together.")
     if smarthost.username and smarthost.security == "none":
         raise ConfigError(
-            '`relay.smarthost.security = "none"` would send the password in the clear, where everyone on the way can '
-            "read it",
+            f'`{key}.security = "none"` would send the password in the clear, where everyone on the way can read it',
             'Use "implicit" (port 465) or "starttls" (port 587).',
         )

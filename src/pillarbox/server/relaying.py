@@ -6,7 +6,7 @@ import ssl
 from collections.abc import Callable
 from pathlib import Path
 
-from pillarbox.mail.address import Address, BadAddress
+from pillarbox.mail.address import Address, BadAddress, normalise_domain
 from pillarbox.mail.status import Refused
 from pillarbox.net.dns import DnsPolicy, DnsResolver
 from pillarbox.net.smtp_sender import SenderPolicy, SmtpSender
@@ -14,6 +14,7 @@ from pillarbox.queue.bounce import Locate, Whereabouts
 from pillarbox.queue.policy import Policy, Schedule, Smarthost
 from pillarbox.queue.runner import QueueRunner
 from pillarbox.sasl.secret import Secret
+from pillarbox.server import settings
 from pillarbox.server.config import ConfigError, name_servers
 from pillarbox.server.settings import Config
 from pillarbox.smtp.client.policy import ClientPolicy, Login, TlsMode
@@ -79,7 +80,12 @@ def queue_policy(config: Config, host_name: str, own_addresses: frozenset[str]) 
     return Policy(
         host_name=host_name,
         port=relay.port,
-        smarthost=_smarthost(config),
+        smarthost=_smarthost("relay.smarthost", relay.smarthost),
+        smarthosts={
+            normalise_domain(domain): _smarthost(f"relay.routes[{number}]", entry)
+            for number, entry in enumerate(relay.routes)
+            for domain in entry.domains
+        },
         own_names=frozenset({host_name.lower()}),
         own_addresses=own_addresses,
         schedule=Schedule(
@@ -91,24 +97,23 @@ def queue_policy(config: Config, host_name: str, own_addresses: frozenset[str]) 
     )
 
 
-def _smarthost(config: Config) -> Smarthost | None:
-    given = config.relay.smarthost
+def _smarthost(key: str, given: settings.Smarthost) -> Smarthost | None:
     if not given.host:
         return None
     login = None
     if given.username:
-        login = Login(given.username, _password(Path(given.password_file)))
+        login = Login(given.username, _password(f"{key}.password_file", Path(given.password_file)))
     return Smarthost(given.host, given.port, _TLS_MODES[given.security], login)
 
 
-def _password(path: Path) -> Secret:
+def _password(key: str, path: Path) -> Secret:
     try:
         line = path.read_text(encoding="utf-8").partition("\n")[0].rstrip("\r")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        raise ConfigError(f"`relay.smarthost.password_file`: {path} cannot be read: {reason}") from None
+        raise ConfigError(f"`{key}`: {path} cannot be read: {reason}") from None
     if not line:
-        raise ConfigError(f"`relay.smarthost.password_file`: the first line of {path} is empty")
+        raise ConfigError(f"`{key}`: the first line of {path} is empty")
     return Secret(line)
 
 

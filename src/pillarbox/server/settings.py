@@ -124,10 +124,19 @@ class Smarthost(Struct, frozen=True, forbid_unknown_fields=True):
     password_file: Annotated[str, Meta(description="File whose first line is the password.")] = ""
 
 
+class Route(Smarthost, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Another way for some domains; without a host their mail goes to their own servers."""
+
+    domains: Annotated[list[str], Meta(description="The recipients' domains that go this way.", min_length=1)]
+
+
 class Relay(Struct, frozen=True, forbid_unknown_fields=True):
     """Mail on its way to other servers."""
 
     smarthost: Annotated[Smarthost, Meta(description="A server that all outgoing mail is handed to.")] = Smarthost()
+    routes: Annotated[
+        list[Route], Meta(description="Other smarthosts, or none, for the domains that each one names.")
+    ] = field(default_factory=list)
     port: Annotated[Port, Meta(description="Port at which other servers are reached: 25 but in experiments.")] = 25
     first_wait: Annotated[
         Seconds, Meta(description="Seconds after the first failed attempt; each further wait is twice as long.")
