@@ -205,3 +205,14 @@ async def test_a_bug_in_accept_is_a_451() -> None:
     run = await converse([DATA + b"x\r\n.\r\nNOOP\r\n"], service=Broken())
     assert run.replies[-1].startswith("451 4.3.0")
     assert run.want is Want.CLOSE
+
+
+async def test_any_line_ends_in_any_cut() -> None:
+    rng = random.Random(3030)
+    pieces = [b"\r", b"\n", b".", b"\r\n", b"\r\n.\r\n", b"a", b"\r\n.", b".\r\n", b"RSET\r\n"]
+    for number in range(400):
+        octets = b"".join(rng.choice(pieces) for _ in range(rng.randrange(14)))
+        if number % 3:
+            await same_in_every_cut(DATA + octets)
+        else:
+            await same_in_every_cut(SUBMIT + octets, MSA, tls=TLS)

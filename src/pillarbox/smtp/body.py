@@ -112,18 +112,18 @@ class DotReader:
     reply, and as the connection closes nothing can be smuggled behind it.
     """
 
-    __slots__ = ("_carry", "_intake", "_seen", "_virtual")
+    __slots__ = ("_carry", "_intake", "_may_be_over", "_seen", "_virtual")
 
     def __init__(self, intake: Intake) -> None:
         self._intake = intake
         self._carry = b"\r\n"  # the CRLF of the DATA line: a dot right after it starts a line
         self._seen = b"\r\n"
+        self._may_be_over = False  # something looked like an end to a client that is lax with line ends
         self._virtual = 2  # octets of the carry that do not belong to the message
 
     def feed(self, octets: bytes) -> bytes | None:
         """See BodyReader. At most four octets wait for what follows them."""
-        seen = self._seen + octets[-2:]
-        received, octets = octets, self._carry + octets
+        window, octets = self._seen + octets, self._carry + octets
         end = octets.find(_END)
         if end >= 0:
             self._emit(octets[: end + 2])
@@ -131,9 +131,11 @@ class DotReader:
         held = _held(octets)
         self._carry = octets[len(octets) - held :]
         self._emit(octets[: len(octets) - held])
-        if self._intake.fatal and _LOOKS_LIKE_END.search(self._seen + received):
+        if (b"\n." in window or b"\r." in window) and _LOOKS_LIKE_END.search(window):
+            self._may_be_over = True
+        if self._may_be_over and self._intake.fatal:
             return b""
-        self._seen = seen[-2:]
+        self._seen = window[-2:]
         return None
 
     def _emit(self, octets: bytes) -> None:
