@@ -44,7 +44,7 @@ def what_to_type(listener: str, port: int, ca: Path) -> list[str]:
     match listener:
         case "smtp":
             return [
-                r"printf 'From: carol@elsewhere.example\nSubject: hello\n\nHi Alice\n' |",
+                r"printf 'From: carol@elsewhere.example\nSubject: hello\n\nHi\n' |",
                 f"{curl} --crlf -T -",
                 f"--ssl-reqd smtp://localhost:{port}",
                 f"--mail-from carol@elsewhere.example --mail-rcpt {ALICE}",
