@@ -20,6 +20,7 @@ class EchoEngine:
         self.timeout = timeout
         self.lines = LineBuffer()
         self.calls: list[str] = []
+        self.answered = 0
         self.slow, self.gate = asyncio.Event(), asyncio.Event()
         self._running = self._stopping = False
 
@@ -45,6 +46,8 @@ class EchoEngine:
                 if line is None:
                     return
                 await self._answer(line)
+                self.answered += 1
+                await self.out.drain()
         finally:
             self._running = False
 

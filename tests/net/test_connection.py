@@ -186,6 +186,23 @@ async def test_backlog_stops_reading_while_a_command_runs() -> None:
         writer.close()
 
 
+async def test_storm_of_commands_does_not_keep_the_others_waiting() -> None:
+    async with EchoServer() as server:
+        stormy_reader, stormy = await _connect(server)
+        reader, writer = await _connect(server)
+        count = 20_000
+        stormy.write(b"NOOP\r\n" * count)
+        async with asyncio.timeout(10):
+            while not server.engines[0].answered:
+                await asyncio.sleep(0)
+        writer.write(b"and I?\r\n")
+        assert await reader.readline() == b"and I?\r\n"
+        assert server.engines[0].answered < count / 2
+        assert await stormy_reader.readexactly(6 * count) == b"NOOP\r\n" * count
+        stormy.close()
+        writer.close()
+
+
 async def test_shutdown_lets_a_command_end_and_says_goodbye() -> None:
     async with EchoServer() as server:
         idle_reader, idle = await _connect(server)

@@ -203,8 +203,7 @@ class Connection(asyncio.Protocol):
             self.abort()
         except Exception as error:
             self._fail(error)
-        self._task = None
-        self._working = False
+        self._task, self._working = None, False
         if self._flow.lost:
             self._finish()
             return
@@ -266,8 +265,9 @@ class Connection(asyncio.Protocol):
             send(self._transport, chunks, size)
 
     async def _drain(self) -> None:
-        """Outbox.drain, when much is waiting: send it, and wait for the peer."""
+        """Outbox.drain, when much is waiting or was done: send it, let the others work, and wait for the peer."""
         self._flush()
+        await asyncio.sleep(0)
         if self._read_paused and self._engine.backlog <= BACKLOG_LIMIT and not self._closing:
             self._read_paused = False
             self._transport.resume_reading()

@@ -5,6 +5,9 @@ from collections.abc import Awaitable, Callable
 HIGH_WATER = 256 * 1024
 """Octets that may wait before a command that produces much has to wait for the peer (backpressure)."""
 
+BREATH = 200
+"""Calls of `drain` after which the others get their turn: some milliseconds of commands that were sent all at once."""
+
 
 async def _no_network() -> None:
     """Without a connection there is nobody to wait for."""
@@ -17,11 +20,12 @@ def _no_bell() -> None:
 class Outbox:
     """A list of chunks. Chunks are kept as they are: a large body is never copied into a line's buffer."""
 
-    __slots__ = ("chunks", "on_drain", "on_ring", "size")
+    __slots__ = ("_drains", "chunks", "on_drain", "on_ring", "size")
 
     def __init__(self) -> None:
         self.chunks: list[bytes] = []
         self.size = 0
+        self._drains = 0
         self.on_drain: Callable[[], Awaitable[None]] = _no_network
         self.on_ring: Callable[[], None] = _no_bell
 
@@ -36,11 +40,12 @@ class Outbox:
         return chunks
 
     async def drain(self) -> None:
-        """Wait until there is room again. Call it between the pieces of a long response; cheap when there is room.
-
-        Raises ConnectionError when the peer is gone.
+        """Wait until there is room again, and now and then for the other connections' turn. Call it between commands and
+        between the pieces of a long response; cheap when there is room. Raises ConnectionError when the peer is gone.
         """
-        if self.size >= HIGH_WATER:
+        self._drains += 1
+        if self.size >= HIGH_WATER or self._drains >= BREATH:
+            self._drains = 0
             await self.on_drain()
 
     def ring(self) -> None:
