@@ -17,7 +17,7 @@ from tests.crash.ledger import Book, Box, Operation, body, choose, key_of
 
 from pillarbox.sasl.api import ScramKeys
 from pillarbox.store.api import Delivery, NewMessage, PasswordHashes, RecipientState, Relay, StoreMode
-from pillarbox.store.embedded import EmbeddedStore
+from pillarbox.store.embedded import EmbeddedStore, compaction, sweeper, views, writer
 from pillarbox.store.spool import Spool
 
 TASKS = 6
@@ -107,8 +107,17 @@ async def work(store: EmbeddedStore, account: int, task: int, chance: random.Ran
         book.apply(operation, result)
 
 
+def hasten() -> None:
+    """Everything that a store does now and then it does all the time: new segments, compaction, packing of states."""
+    writer.SEGMENT_SIZE = 300_000
+    sweeper._PAUSE = 0.0
+    views._SMALL = 20
+    compaction._LIVE_SHARE = 0.9
+
+
 async def main(directory: Path, seed: int) -> None:
     """All tasks."""
+    hasten()
     store = await EmbeddedStore.open(directory)
     account = await owner(store)
     write("ready")

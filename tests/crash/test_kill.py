@@ -14,6 +14,7 @@ from tests.crash.ledger import Book, Operation, body, key_of
 from tests.crash.load import TASKS, owner, read_book
 
 from pillarbox.store.embedded import EmbeddedStore
+from pillarbox.store.embedded.segments import numbers
 
 ROOT = Path(__file__).parents[2]
 
@@ -124,6 +125,8 @@ async def survive(directory: Path, seed: int, kills: int) -> None:
         await promises.check(store)
         await store.close()
     assert sum(len(book.accepted) for book in promises.books.values()) > 0
+    files = numbers(directory / "segments")
+    assert len(files) < files[-1], "nothing was ever compacted"
 
 
 async def test_a_kill(tmp_path: Path) -> None:
