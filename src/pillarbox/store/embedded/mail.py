@@ -16,7 +16,7 @@ from pillarbox.store.api import (
     StoreMode,
 )
 from pillarbox.store.embedded import acceptance, mailboxes, messages
-from pillarbox.store.embedded.batch import Batch, Undecided
+from pillarbox.store.embedded.batch import Batch, NextBatch, Undecided
 from pillarbox.store.embedded.incoming import Incoming, Intake
 from pillarbox.store.embedded.mailboxes import existing_name
 from pillarbox.store.embedded.records import Records
@@ -185,6 +185,8 @@ def holds(near: apsw.Connection, batch: Batch, mailbox: Mailbox, message_id: str
         return False
     if (mailbox.id, key) in batch.message_ids:
         return True
+    if any(target == mailbox.id for target, *_ in batch.copies):
+        raise NextBatch  # what is copied there in this batch is known after it
     rows = query(near, "SELECT uid FROM messages WHERE mailbox = ? AND message_id_hash = ?", (mailbox.id, key))
     removed = batch.mailbox(mailbox).removed
     return any(uid not in removed and (view is None or view.index(uid) >= 0) for (uid,) in rows)
