@@ -5,8 +5,7 @@ The defaults suit port 25; submission differs in `submission=True` only.
 
 from dataclasses import dataclass
 
-MECHANISMS = ("PLAIN", "LOGIN", "SCRAM-SHA-256")
-"""SASL mechanisms that mail programs use, in the order in which they are offered."""
+from pillarbox.sasl.registry import MECHANISMS
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,13 +14,14 @@ class Policy:
 
     `hostname` is the name in the greeting. `postmaster_domain` is where `RCPT TO:<postmaster>` goes ("" for hostname).
     `starttls` says whether TLS can be started on this listener (there is a certificate, and TLS is not implicit).
+    `mechanisms`: names of SASL mechanisms that are offered, best first.
     """
 
     hostname: str = "localhost"
     postmaster_domain: str = ""
     submission: bool = False
     starttls: bool = True
-    mechanisms: tuple[str, ...] = MECHANISMS
+    mechanisms: tuple[str, ...] = tuple(MECHANISMS)
 
     max_message: int = 50 * 1024 * 1024
     """Announced as SIZE; what other large providers take, attachments grow by a third in base64."""

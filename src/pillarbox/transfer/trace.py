@@ -33,17 +33,17 @@ def received(
     client: Client, envelope: Envelope, *, hostname: str, queue_id: str, now: float, show_client: bool
 ) -> bytes:
     """The Received field for a message that has just come in."""
-    lines = [f"Received: {_from(client)}" if show_client else "Received:"]
     tls = client.link.tls
     with_tls = f" ({tls.version} {tls.cipher})" if tls is not None else ""
-    lines.append(f"\tby {hostname} with {client.protocol}{with_tls}")
     paths = envelope.forward_paths
     for_whom = f" for <{paths[0].address}>" if len(paths) == 1 else ""  # never tells one recipient of another
-    lines.append(f"\tid {queue_id}{for_whom};")
-    lines.append(f"\t{date_time(int(now))}")
-    if not show_client:
-        lines[:2] = [f"Received: {lines[1].strip()}"]
-    return "\r\n".join((*lines, "")).encode("utf-8", "replace")
+    clauses = [
+        *([_from(client)] if show_client else []),
+        f"by {hostname} with {client.protocol}{with_tls}",
+        f"id {queue_id}{for_whom};",
+        date_time(int(now)),
+    ]
+    return ("Received: " + "\r\n\t".join(clauses) + "\r\n").encode("utf-8", "replace")
 
 
 def without_own_results(header: bytes, authserv_id: str) -> bytes:
