@@ -288,6 +288,53 @@ async def test_large_messages_pass_as_they_are(server: Server) -> None:
     assert (await fetched(client, "BODY[TEXT]", 2)).startswith(b"FLAGS (\\Seen \\Recent) BODY[TEXT] {")
 
 
+def large_multipart() -> bytes:
+    text = b"0123456789" * 50_000
+    return (
+        b"Subject: large\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nsmall\r\n--b\r\n"
+        b"Content-Transfer-Encoding: base64\r\nContent-Type: application/octet-stream\r\n\r\nQUJD\r\n--b\r\n\r\n"
+        + text
+        + b"\r\n--b\r\nContent-Transfer-Encoding: x-own\r\n\r\nx\r\n--b--\r\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("items", "value"),
+    [
+        ("BODY.PEEK[1]", b"BODY[1] {5}\r\nsmall"),
+        ("BODY.PEEK[3]<10.5>", b"BODY[3]<10> {5}\r\n01234"),
+        ("BODY.PEEK[9]", b"BODY[9] NIL"),
+        ("BINARY.PEEK[2]", b"BINARY[2] {3}\r\nABC"),
+        ("BINARY.SIZE[3]", b"BINARY.SIZE[3] 500000"),
+        ("BODY.PEEK[HEADER.FIELDS (SUBJECT)] UID", b"UID 2 BODY[HEADER.FIELDS (SUBJECT)] {18}\r\nSubject: large\r\n\r\n"),
+        ("BODY.PEEK[HEADER.FIELDS (X-Own)]", b"BODY[HEADER.FIELDS (X-Own)] {2}\r\n\r\n"),
+        ("BODY.PEEK[HEADER.FIELDS.NOT (Content-Type)] BODY.PEEK[1] BODY.PEEK[2.MIME]<0.7>",
+         (b"BODY[HEADER.FIELDS.NOT (Content-Type)] {18}\r\nSubject: large\r\n\r\n "
+          b"BODY[1] {5}\r\nsmall BODY[2.MIME]<0> {7}\r\nContent")),
+    ],
+)  # fmt: skip
+async def test_parts_of_large_messages(server: Server, items: str, value: bytes) -> None:
+    client = await selecting(server, PLAIN, large_multipart(), PLAIN)
+    for _ in range(2):  # the second time the parts are known
+        assert await fetched(client, items, 2) == value
+        await fetched(client, "BODY.PEEK[1]", 2)
+    assert (await client.send(b"a FETCH 1:3 (BODY.PEEK[1])\r\n")).count(b" FETCH (BODY[1] {") == 3
+
+
+async def test_parts_of_another_large_message(server: Server) -> None:
+    client = await selecting(server, large_multipart(), large_multipart().replace(b"small", b"other one"))
+    assert await fetched(client, "BODY.PEEK[1]", 1) == b"BODY[1] {5}\r\nsmall"
+    assert await fetched(client, "BODY.PEEK[1]", 2) == b"BODY[1] {9}\r\nother one"
+    assert await fetched(client, "BODY.PEEK[1]", 1) == b"BODY[1] {5}\r\nsmall"
+
+
+async def test_a_refusal_never_cuts_a_response(server: Server) -> None:
+    client = await selecting(server, large_multipart())
+    answer = await client.say("FETCH 1 (BODY.PEEK[] BINARY.PEEK[4])")
+    assert len(answer) == 1
+    assert answer[0].startswith("NO [UNKNOWN-CTE]")
+
+
 async def test_many_messages_in_order(server: Server) -> None:
     client = await selecting(server, *[PLAIN] * 700)
     for items in ("ENVELOPE", "BODY.PEEK[]", "RFC822.SIZE"):

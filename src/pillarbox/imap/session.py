@@ -7,6 +7,7 @@ from pillarbox.imap.policy import Policy
 from pillarbox.imap.registry import State
 from pillarbox.imap.response import Completion, no
 from pillarbox.imap.view import Selected
+from pillarbox.mail.mime import Part
 from pillarbox.sasl.api import Credentials, Identity
 from pillarbox.store.api import Mail, Store
 from pillarbox.store.changes import AccountClosed, Change, MailboxesChanged
@@ -21,12 +22,14 @@ def _nobody() -> None:
 
 class Session:
     """What one connection has reached. `enabled` holds the names given to ENABLE (upper case) and "CONDSTORE" by any
-    enabling command; `clock` tells epoch seconds; `tag` is the running command's;
+    enabling command; `clock` tells epoch seconds; `tag` is the running command's; `tree` are
+    the parts of the large message that was fetched last, by its permanent id;
     `uploads` are the messages of the running APPEND; `farewell` is set when the session has to end."""
 
     __slots__ = (
         "_stop_watching", "clock", "credentials", "deleting", "enabled", "failed_logins", "farewell", "identity", "idling",
-        "link", "nonce", "on_farewell", "out", "policy", "selected", "store", "tag", "uploads",
+        "link", "nonce", "on_farewell", "out", "policy", "selected", "store", "tag", "tree",
+        "uploads",
     )  # fmt: skip
 
     def __init__(
@@ -48,6 +51,7 @@ class Session:
         self.nonce = nonce
         self.clock = clock
         self.tag = ""
+        self.tree: tuple[str, Part] | None = None
         self.on_farewell = on_farewell
         self.identity: Identity | None = None
         self.selected: Selected | None = None
@@ -148,6 +152,7 @@ class Session:
         self._stop_watching()
         self._stop_watching = _nobody
         self.selected = None
+        self.tree = None
         self.identity = None
         self.idling = False
         self.discard_uploads()

@@ -4,12 +4,10 @@ from collections.abc import Iterator, Sequence
 from functools import reduce
 from operator import or_
 
-from pillarbox.imap.errors import Disconnect
-from pillarbox.imap.fetch.body import RangeItem
 from pillarbox.imap.fetch.item import Item, Literal, Message, Need
+from pillarbox.imap.fetch.large import LargeMessage
 from pillarbox.imap.fetch.metadata import FLAGS, MODSEQ, UID
 from pillarbox.imap.session import Session
-from pillarbox.imap.view import Selected
 from pillarbox.store.api import MessageRecord, StoreMode, StoreUnavailable
 from pillarbox.store.flags import SEEN
 from pillarbox.wire.outbox import Outbox
@@ -26,8 +24,8 @@ BATCH_OCTETS = 1024 * 1024
 LARGE = 64 * 1024
 """A message above this size goes out as the store's own chunk, not copied into a response."""
 
-PIECE = 4 * 1024 * 1024
-"""Octets of a large message that are in memory at a time."""
+Records = dict[int, MessageRecord | None] | None
+"""By UID; None when no item needs them."""
 
 
 class Answer:
@@ -50,7 +48,7 @@ class Answer:
             await self._send_flags(spans)
             return
         marks_seen = any(item.marks_seen for item in self.items) and not self.selected.read_only
-        for batch in self._batches(spans):
+        for batch in _cut(spans, BATCH):
             if marks_seen:
                 await self._mark_seen(batch)
             await self._send_batch(batch)
@@ -61,14 +59,6 @@ class Answer:
             self.selected.write_flags(self.out, batch, uid=UID in self.items, modseq=MODSEQ in self.items)
             self.answered += sum(map(len, batch)) if self.selected.in_step else len(list(self.selected.messages(batch)))
             await self.out.drain()
-
-    def _batches(self, spans: list[range]) -> Iterator[list[range]]:
-        """Batches of bounded length, and of bounded size where octets are read."""
-        for batch in _cut(spans, BATCH):
-            if self.needs & Need.OCTETS:
-                yield from _by_size(self.selected, batch)
-            else:
-                yield batch
 
     async def _mark_seen(self, batch: list[range]) -> None:
         """Set \\Seen where it is missing. A full disk does not keep anyone from reading."""
@@ -89,27 +79,33 @@ class Answer:
 
     async def _send_batch(self, batch: list[range]) -> None:
         uids = self.selected.take(batch)
-        records: dict[int, MessageRecord | None] | None = None
+        records: Records = None
+        if self.needs & (Need.RECORD | Need.OCTETS):
+            found = await self.session.mail.records(self.session.account, self.selected.view.mailbox, uids)
+            records = dict(zip(uids, found, strict=True))
+        if records is None or not self.needs & (Need.HEADER | Need.OCTETS):
+            self._write(batch, records, None)
+            return
+        for lighter in self._by_weight(batch, records):
+            if not await self._send_large(lighter, records):
+                self._write(lighter, records, await self._contents(lighter, records))
+            await self.out.drain()
+
+    async def _contents(self, batch: list[range], records: Records) -> dict[int, bytes | None]:
+        """The octets that are needed of these messages."""
         mail, account, mailbox = self.session.mail, self.session.account, self.selected.view.mailbox
-        if self.needs & Need.RECORD:
-            records = dict(zip(uids, await mail.records(account, mailbox, uids), strict=True))
-        contents: dict[int, bytes | None] | None = None
-        if self.needs & Need.OCTETS:
-            if len(uids) == 1 and await self._send_large(batch, records):
-                return
-            contents = {uid: await mail.octets(account, mailbox, uid) for uid in uids}
-        elif self.needs & Need.HEADER and records is not None:
-            contents = {
-                uid: await mail.octets(account, mailbox, uid, 0, record.summary.header_size)
-                for uid, record in records.items()
-                if record is not None
-            }
-        self._write(batch, records, contents)
+        contents: dict[int, bytes | None] = {}
+        for uid in self.selected.take(batch):
+            record = records.get(uid) if records else None
+            if record is not None:
+                length = None if self.needs & Need.OCTETS else record.summary.header_size
+                contents[uid] = await mail.octets(account, mailbox, uid, 0, length)
+        return contents
 
     def _write(
         self,
         batch: list[range],
-        records: dict[int, MessageRecord | None] | None,
+        records: Records,
         contents: dict[int, bytes | None] | None,
     ) -> None:
         """The responses of a batch, all at once: nothing waits here, so that the view stays as it is."""
@@ -153,53 +149,60 @@ class Answer:
             text += b" " + MODSEQ.value(message)
         return text
 
-    async def _send_large(self, batch: list[range], records: dict[int, MessageRecord | None] | None) -> bool:
-        """Send a large message's ranges as they come from the store; False when it has to be looked into, or is small."""
-        ranges = [item for item in self.items if isinstance(item, Literal)]
+    async def _send_large(self, batch: list[range], records: Records) -> bool:
+        """Send a large message by itself; False when the batch is an ordinary one."""
         found = next(iter(self.selected.messages(batch)), None)
-        if found is None or self.selected.view.sizes[found[2]] < LARGE:
+        if found is None or records is None:
+            return True
+        record = records.get(found[1])
+        if record is None or self._weight(found[2], record) < LARGE:
             return False
         message = Message(self.selected)
         message.turn_to(*found)
-        if records is not None:
-            record = records[message.uid]
-            if record is None:
-                return True
-            message.record = record
-        extents = [(item, *item.extent(message)) for item in ranges if isinstance(item, RangeItem)]
-        if len(extents) != len(ranges):
-            return False
+        message.record = record
+        large = LargeMessage(self.session, self.items, message, self.out)
+        if not await large.prepare():
+            return True
+        found = next(iter(self.selected.messages(batch)), None)  # while it was read, the view may have moved on
+        if found is None:
+            return True
+        message.at = found[2]
         text = b" ".join([item.value(message) for item in self.items if not isinstance(item, Literal)])
         if message.uid in self.with_flags:
             text = self._and_flags(text, message)
-        opening = b"* %d FETCH (%b" % (message.number, text + b" " if text else b"")
-        for item, start, stop in extents:
-            octets = await self._read(message.uid, start, min(stop - start, PIECE))
-            if octets is None:
-                if opening.startswith(b"*"):
-                    return True
-                raise Disconnect("A message was deleted while it was being sent")
-            self.out.write(opening + item.label + b" {%d}\r\n" % (stop - start))
-            self.out.write(octets)
-            await self._send_rest(message.uid, start + len(octets), stop)
-            opening = b" "
-        self.out.write(b")\r\n")
         self.answered += 1
+        await large.send(text)
         return True
 
-    async def _send_rest(self, uid: int, start: int, stop: int) -> None:
-        while start < stop:
-            await self.out.drain()
-            octets = await self._read(uid, start, min(stop - start, PIECE))
-            if not octets:
-                # The literal's length was announced: there is no way to say this inside of it.
-                raise Disconnect("A message was deleted while it was being sent")
-            self.out.write(octets)
-            start += len(octets)
+    def _weight(self, at: int, record: MessageRecord | None) -> int:
+        """Octets that are read of a message."""
+        if self.needs & Need.OCTETS:
+            return self.selected.view.sizes[at]
+        return 0 if record is None else record.summary.header_size
 
-    async def _read(self, uid: int, start: int, length: int) -> bytes | None:
-        octets = await self.session.mail.octets(self.session.account, self.selected.view.mailbox, uid, start, length)
-        return octets.replace(b"\0", b"\x80") if octets is not None and b"\0" in octets else octets
+    def _by_weight(self, batch: list[range], records: Records) -> Iterator[list[range]]:
+        """A batch in smaller ones, so that what is read and what is sent stays bounded; a large message is alone."""
+        limit = BATCH_OCTETS // max(1, sum(isinstance(item, Literal) for item in self.items))
+        weights = [
+            (number, self._weight(at, records.get(uid) if records else None))
+            for number, uid, at in self.selected.messages(batch)
+        ]
+        positions: list[range] = []
+        total = 0
+        for number, weight in weights:
+            if positions and (weight >= LARGE or total + weight > limit):
+                yield positions
+                positions, total = [], 0
+            if positions and positions[-1].stop == number - 1:
+                positions[-1] = range(positions[-1].start, number)
+            else:
+                positions.append(range(number - 1, number))
+            total += weight
+            if weight >= LARGE:
+                yield positions
+                positions, total = [], 0
+        if positions:
+            yield positions
 
 
 def _cut(spans: list[range], count: int) -> Iterator[list[range]]:
@@ -218,25 +221,3 @@ def _cut(spans: list[range], count: int) -> Iterator[list[range]]:
             room -= span.stop - start
     if batch:
         yield batch
-
-
-def _by_size(selected: Selected, batch: list[range]) -> Iterator[list[range]]:
-    """A batch in smaller ones of bounded size; a large message is alone."""
-    sizes = selected.view.sizes
-    positions: list[range] = []
-    total = 0
-    for number, _uid, at in list(selected.messages(batch)):
-        size = sizes[at]
-        if positions and (size >= LARGE or total + size > BATCH_OCTETS):
-            yield positions
-            positions, total = [], 0
-        if positions and positions[-1].stop == number - 1:
-            positions[-1] = range(positions[-1].start, number)
-        else:
-            positions.append(range(number - 1, number))
-        total += size
-        if size >= LARGE:
-            yield positions
-            positions, total = [], 0
-    if positions:
-        yield positions

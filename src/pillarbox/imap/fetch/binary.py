@@ -20,7 +20,10 @@ def decoded(message: Message, path: tuple[int, ...]) -> bytes | None:
     if part is None:
         return None
     body = message.octets[part.body : part.end]
-    octets = body if part.is_multipart or part.is_message else decode_transfer(body, part.encoding)
+    return body if part.is_multipart or part.is_message else _known(decode_transfer(body, part.encoding))
+
+
+def _known(octets: bytes | None) -> bytes:
     if octets is None:
         raise Refused("The part has a transfer encoding that is not known here: fetch it with BODY", "UNKNOWN-CTE")
     return octets
@@ -35,6 +38,22 @@ class BinaryItem(Literal):
     label: bytes
     marks_seen: bool
     needs = Need.OCTETS
+
+    @property
+    def looks_inside(self) -> bool:
+        """It has part numbers, but for BINARY[]."""
+        return bool(self.path)
+
+    @property
+    def is_made(self) -> bool:
+        """It is decoded."""
+        return True
+
+    def check(self, message: Message) -> None:
+        """Whether the encoding is known."""
+        part = find_part(message.tree, self.path) if self.path else None
+        if part is not None and not (part.is_multipart or part.is_message):
+            _known(decode_transfer(b"", part.encoding))
 
     def write(self, message: Message, pieces: list[bytes]) -> None:
         """The decoded part: a literal8 when it holds a NUL, else a literal (RFC 3516 §4.2)."""

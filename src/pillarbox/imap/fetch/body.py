@@ -42,6 +42,21 @@ class SectionItem(Literal):
         start, stop = self.cut(*located)
         literal(self.label, octets[start:stop], pieces)
 
+    @property
+    def looks_inside(self) -> bool:
+        """It has part numbers."""
+        return True
+
+    @property
+    def is_made(self) -> bool:
+        """Chosen fields are no range."""
+        return bool(self.section.names)
+
+    def place(self, message: Message) -> tuple[int, int] | None:
+        """Where the part is."""
+        located = None if self.section.names else self.section.locate(message.tree)
+        return None if located is None else self.cut(*located)
+
     def cut(self, start: int, stop: int) -> tuple[int, int]:
         """What the partial leaves of a range."""
         if self.partial is None:
@@ -57,10 +72,15 @@ class RangeItem(SectionItem):
 
     def write(self, message: Message, pieces: list[bytes]) -> None:
         """The section as a literal."""
-        start, stop = self.extent(message)
+        start, stop = self.place(message)
         literal(self.label, message.octets[start:stop], pieces)
 
-    def extent(self, message: Message) -> tuple[int, int]:
+    @property
+    def looks_inside(self) -> bool:
+        """The header's size is known."""
+        return False
+
+    def place(self, message: Message) -> tuple[int, int]:
         """Where it is in the message's octets."""
         text = self.section.text
         start = message.record.summary.header_size if text == "TEXT" else 0
@@ -73,6 +93,11 @@ class FieldsItem(SectionItem):
 
     __slots__ = ()
 
+    @property
+    def looks_inside(self) -> bool:
+        """The header's size is known."""
+        return False
+
     def write(self, message: Message, pieces: list[bytes]) -> None:
         """The fields as a literal."""
         octets = self.section.chosen(message.octets[: message.record.summary.header_size])
@@ -84,6 +109,16 @@ class CachedFieldsItem(SectionItem):
     """HEADER.FIELDS of fields that are kept apart: the message is not read."""
 
     __slots__ = ()
+
+    @property
+    def looks_inside(self) -> bool:
+        """The record has them."""
+        return False
+
+    @property
+    def is_made(self) -> bool:
+        """The record has them."""
+        return False
 
     def write(self, message: Message, pieces: list[bytes]) -> None:
         """The fields as a literal."""

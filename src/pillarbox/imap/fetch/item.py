@@ -50,6 +50,10 @@ class Message:
             self._tree = parse(self.octets)
         return self._tree
 
+    @tree.setter
+    def tree(self, tree: Part | None) -> None:
+        self._tree = tree
+
     @property
     def size(self) -> int:
         """RFC822.SIZE."""
@@ -69,15 +73,34 @@ class Value(Protocol):
 
 
 class Literal(ABC):
-    """An item of a FETCH command that sends octets of the message. `marks_seen`: fetching it sets \\Seen."""
+    """An item of a FETCH command that sends octets of the message under a label. `marks_seen`: fetching it sets \\Seen.
+    `looks_inside`: it needs the message's tree. `is_made`: it is worked out from the whole message, not a range of it."""
 
     __slots__ = ()
+    label: bytes
     needs: Need
     marks_seen: bool
+
+    @property
+    def looks_inside(self) -> bool:
+        """See the class."""
+        return False
+
+    @property
+    def is_made(self) -> bool:
+        """See the class."""
+        return False
 
     @abstractmethod
     def write(self, message: Message, pieces: list[bytes]) -> None:
         """Add name and value; the octets are a piece of their own, so that they are not copied. Raises Refused."""
+
+    def place(self, _message: Message) -> tuple[int, int] | None:
+        """Where its octets stand in the message; None when it has to be written."""
+        return None
+
+    def check(self, message: Message) -> None:  # noqa: B027 - most never fail
+        """Raises Refused if `write` would."""
 
 
 Item = Value | Literal
