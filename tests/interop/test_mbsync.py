@@ -10,6 +10,11 @@ from tests.interop.conftest import BOB, Inbox, message, run
 pytestmark = pytest.mark.interop
 
 
+def unmarked(octets: bytes) -> bytes:
+    """Without the field by which mbsync finds again what it copied."""
+    return re.sub(rb"X-TUID: \S+\r?\n", b"", octets)
+
+
 @pytest.mark.parametrize(("listener", "tls"), [("imaps", "IMAPS"), ("imap", "STARTTLS")])
 def test_both_ways(demo: Demo, token: str, bob: Inbox, tmp_path: Path, listener: str, tls: str) -> None:
     rc, maildir = tmp_path / "mbsyncrc", tmp_path / "mail"
@@ -24,8 +29,7 @@ def test_both_ways(demo: Demo, token: str, bob: Inbox, tmp_path: Path, listener:
     bob.append(message(token))
     run(*sync, home=tmp_path)
     [file] = [f for f in maildir.rglob("*") if f.is_file() and token.encode() in f.read_bytes()]
-    fetched = re.sub(rb"X-TUID: .*\n", b"", file.read_bytes())  # mbsync's own mark, until the next run
-    assert fetched == message(token).replace(b"\r\n", b"\n")
+    assert unmarked(file.read_bytes()) == message(token).replace(b"\r\n", b"\n")
 
     # read and answered here, and a new message in Archive: both must arrive there
     folder = file.parent.parent / "cur"
@@ -34,7 +38,7 @@ def test_both_ways(demo: Demo, token: str, bob: Inbox, tmp_path: Path, listener:
     new.write_bytes(message(token + "up").replace(b"\r\n", b"\n"))
     run(*sync, home=tmp_path)
     assert {"\\Seen", "\\Answered"} <= bob.flags(token)
-    assert message(token + "up") in bob.fetch(token + "up", "Archive")
+    assert unmarked(bob.fetch(token + "up", "Archive")) == message(token + "up")
 
     # deleted here: gone there
     [file] = [f for f in (maildir / "Inbox").rglob("*") if f.is_file() and token.encode() in f.read_bytes()]
