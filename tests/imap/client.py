@@ -7,7 +7,7 @@ from pillarbox.imap.engine import ImapEngine
 from pillarbox.imap.policy import Policy
 from pillarbox.sasl.api import AuthenticationFailed, AuthenticationUnavailable, Identity, ScramKeys
 from pillarbox.sasl.secret import Secret
-from pillarbox.store.api import Account, PasswordHashes
+from pillarbox.store.api import Account, PasswordHashes, Store
 from pillarbox.store.memory import MemoryStore
 from pillarbox.wire.engine import Link, TlsInfo
 
@@ -103,7 +103,7 @@ class Client:
 class Server:
     """A store with one account, and engines upon it."""
 
-    def __init__(self, store: MemoryStore, account: Account) -> None:
+    def __init__(self, store: Store, account: Account) -> None:
         self.store = store
         self.account = account
         self.now = float(EPOCH)
@@ -114,8 +114,8 @@ class Server:
         return self.now
 
     @classmethod
-    async def start(cls) -> "Server":
-        store = MemoryStore(clock=lambda: EPOCH)
+    async def start(cls, home: Store | None = None) -> "Server":
+        store = home or MemoryStore(clock=lambda: EPOCH)
         await store.directory.add_domain("example.org")
         return cls(store, await store.directory.add_account(ADDRESS, NO_HASHES))
 

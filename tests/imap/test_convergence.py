@@ -1,13 +1,16 @@
 """Random operations from several sessions: each client, believing only what it is told, ends with what the store has."""
 
 import asyncio
+import tempfile
+from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.imap.client import Client, Server
 from tests.imap.mirror import Mirror
 
-from pillarbox.store.api import NewMessage
+from pillarbox.store.api import NewMessage, Store
+from pillarbox.store.embedded import EmbeddedStore
 from pillarbox.store.spool import Spool
 
 SESSIONS = 3
@@ -55,8 +58,13 @@ class Participant:
             self.mirror.flags = [None] * len(self.mirror.flags)
 
 
-async def run(steps: list[tuple[int, str]], condstore: bool, journal_is_short: bool) -> None:
-    server = await Server.start()
+async def work(participant: Participant, commands: list[str]) -> None:
+    for what in commands:
+        await participant.do(what)
+
+
+async def run(steps: list[tuple[int, str]], condstore: bool, journal_is_short: bool, home: Store | None = None) -> None:
+    server = await Server.start(home)
     view = await server.store.mail.open(server.account.id, "INBOX")
     await server.store.mail.append(server.account.id, "INBOX", [NewMessage(Spool.of(b"A: b\r\n\r\n"))] * 4)
     participants = []
@@ -67,11 +75,16 @@ async def run(steps: list[tuple[int, str]], condstore: bool, journal_is_short: b
         participant = Participant(client, await client.say("SELECT INBOX"))
         participant.mirror.hear(await client.say("UID STORE 1:* +FLAGS (b)"))
         participants.append(participant)
-    for who, what in steps:
-        if journal_is_short:
-            view.journal_start = view.highestmodseq
-            view.journal.clear()
-        await participants[who].do(what)
+    if home is not None:  # all at once: commands of several sessions wait for the same commit
+        await asyncio.gather(
+            *(work(each, [what for who, what in steps if who == n]) for n, each in enumerate(participants))
+        )
+    else:
+        for who, what in steps:
+            if journal_is_short:
+                view.journal_start = view.highestmodseq
+                view.journal.clear()
+            await participants[who].do(what)
     truth = [view.flag_table.sets[number] for number in view.flags]
     for participant in participants:
         await participant.do("NOOP")
@@ -91,3 +104,18 @@ async def run(steps: list[tuple[int, str]], condstore: bool, journal_is_short: b
 @given(st.lists(step, max_size=30), st.booleans(), st.booleans())
 def test_all_end_equal(steps: list[tuple[int, str]], condstore: bool, journal_is_short: bool) -> None:
     asyncio.run(run(steps, condstore, journal_is_short))
+
+
+async def run_embedded(steps: list[tuple[int, str]], condstore: bool) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        home = await EmbeddedStore.open(Path(directory))
+        try:
+            await run(steps, condstore, False, home)
+        finally:
+            await home.close()
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(step, min_size=5, max_size=25), st.booleans())
+def test_all_end_equal_on_disk(steps: list[tuple[int, str]], condstore: bool) -> None:
+    asyncio.run(run_embedded(steps, condstore))
