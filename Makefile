@@ -11,6 +11,7 @@ help:
 	@echo "make test     run the tests"
 	@echo "make check    format, lint, types, import directions, sizes, tests"
 	@echo "make interop  round trips with real mail programs (needs curl, swaks, msmtp, isync, fetchmail, mutt)"
+	@echo "make fuzz     feed nonsense to parsers and engines: make fuzz [TARGET=imap] [SECONDS=60]"
 
 $(STAMP): pyproject.toml requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -42,6 +43,13 @@ format:
 
 interop: $(STAMP)
 	$(BIN)/python -m pytest -m interop
+
+SECONDS ?= 60
+fuzz: $(STAMP)
+	@$(BIN)/python -c 'import atheris' 2>/dev/null \
+	  || $(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary atheris 'atheris>=3' \
+	  || { echo "atheris has no wheel for this Python: try PYTHON=python3.11 VENV=.venv311"; exit 1; }
+	@$(BIN)/python -m fuzz $(TARGET) --seconds $(SECONDS)
 
 lock:
 	uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --group dev pyproject.toml -o requirements.txt

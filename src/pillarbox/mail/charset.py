@@ -101,7 +101,10 @@ def decode(octets: bytes, charset: str = "") -> str:
         except UnicodeDecodeError:
             return octets.decode("cp1252", "replace")
     try:
-        return octets.decode(known, "replace")
+        text = octets.decode(known, "replace")
+        if known == "utf_7":  # it can spell half a surrogate pair, which no index and no wire takes
+            text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return text
     except (UnicodeError, LookupError, ValueError, OverflowError):
         return octets.decode("utf-8", "replace")
 

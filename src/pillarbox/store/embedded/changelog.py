@@ -35,10 +35,12 @@ def encode_runs(runs: Iterable[Run]) -> bytes:
 
 
 def decode_runs(octets: bytes) -> list[Run]:
-    """The runs again."""
+    """The runs again. Raises ValueError when these octets are none."""
     runs: list[Run] = []
     at = 0
     while at < len(octets):
+        if at + _RUN.size > len(octets):
+            raise ValueError("changes in the index are cut off")
         first, last, length = _RUN.unpack_from(octets, at)
         at += _RUN.size
         runs.append((first, last, decode_flags(octets[at : at + length].decode())))
@@ -59,8 +61,10 @@ def encode_uids(uids: Sequence[int]) -> bytes:
 
 
 def decode_uids(octets: bytes) -> list[int]:
-    """The UIDs again."""
+    """The UIDs again. Raises ValueError when these octets are none."""
     pairs = array("I", octets)
+    if len(pairs) % 2:
+        raise ValueError("UIDs in the index are cut off")
     pairs = little_endian(pairs)
     return [uid for i in range(0, len(pairs), 2) for uid in range(pairs[i], pairs[i + 1] + 1)]
 

@@ -1,0 +1,5 @@
+"""Coverage-guided fuzzing of everything that strangers feed: `make fuzz [TARGET=name] [SECONDS=60]`.
+
+`fuzz.targets` has one function for each parser and engine, `fuzz/corpus/NAME/` the inputs that are kept (a past finding
+is a file with a name of its own), `fuzz.__main__` runs atheris. `tests/fuzz` runs the corpus without atheris.
+"""
