@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: run test check format interop fuzz lock clean help
+.PHONY: run test check format interop fuzz lock sbom clean help
 
 help:
 	@echo "make run      start a demo mail server on unprivileged ports"
@@ -53,6 +53,9 @@ fuzz: $(STAMP)
 
 lock:
 	uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --group dev pyproject.toml -o requirements.txt
+
+sbom:
+	@$(PYTHON) tools/make_sbom.py
 
 clean:
 	rm -rf $(VENV) dist build .mypy_cache .pytest_cache .ruff_cache

@@ -3,6 +3,7 @@
 """
 
 import argparse
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -56,13 +57,16 @@ def main() -> int:
     if chosen.here:
         fuzz(chosen.targets[0], chosen.seconds)
         return 0
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}  # this checkout, installed or not
     found = []
     for target in chosen.targets or names():
         log = WORK / f"{target}.log"
         WORK.mkdir(exist_ok=True)
         with log.open("wb") as output:
             command = [sys.executable, "-m", "fuzz", "--here", "--seconds", str(chosen.seconds), target]
-            status = subprocess.run(command, cwd=ROOT, stdout=output, stderr=output, check=False).returncode
+            status = subprocess.run(
+                command, cwd=ROOT, env=environment, stdout=output, stderr=output, check=False
+            ).returncode
         text = log.read_text(errors="replace")
         inputs = [line.split()[-1] for line in text.splitlines() if "number_of_executed_units" in line]
         sys.stdout.write(f"{target:14} {inputs[-1] if inputs else '?':>10} inputs  {'found' if status else 'fine'}\n")
