@@ -42,6 +42,19 @@ async def test_refused(port: Port, tls: bool, peer: str) -> None:
         assert PASSWORD64.decode() not in everything
 
 
+@pytest.mark.parametrize("port", [p for p in OPEN_PORTS if not p.implicit_tls], ids=str)
+async def test_a_password_in_the_clear_is_noted(port: Port) -> None:
+    for lines in port.good:
+        if len(lines) == 1 or lines[-1].startswith(b"PASS "):  # the others are refused before a password is sent
+            visit = await Visit.begin(port, tls=False)
+            await attempt(visit, lines)
+            assert [event for event, _ in visit.events].count("password_in_clear") == 1, lines
+    if port.name == "imap":  # a literal that did not wait for leave brought the secret too
+        visit = await Visit.begin(port, tls=False)
+        await visit.say(b"a LOGIN {1+}\r\nx {1+}\r\ny")
+        assert "password_in_clear" in [event for event, _ in visit.events]
+
+
 @pytest.mark.parametrize(("port", "tls"), CLOSED_STATES, ids=lambda value: str(value))
 async def test_nothing_is_offered_where_it_is_refused(port: Port, tls: bool) -> None:
     visit = await Visit.begin(port, tls=tls)

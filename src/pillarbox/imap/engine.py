@@ -301,6 +301,7 @@ class ImapEngine:
         if entry is None:
             raise BadSyntax("There is no such command")
         if entry.private and self.link.tls is None:
+            self.link.emit("password_in_clear", command=entry.name)
             raise Refused("Passwords are taken inside TLS only: use STARTTLS, or port 993", "PRIVACYREQUIRED")
         if entry.upload is not None and entry.state & self.session.state:
             assert start is not None

@@ -38,6 +38,7 @@ class Authenticate:
         try:
             running = exchange(self.mechanism, session.credentials, tls=session.link.tls, nonce=session.nonce)
         except TlsRequired:
+            session.link.emit("password_in_clear", command="AUTHENTICATE")
             raise Refused("Passwords are taken inside TLS only: use STARTTLS, or port 993", "PRIVACYREQUIRED") from None
         except UnknownMechanism:
             raise Refused("That mechanism is not known here", "CANNOT") from None

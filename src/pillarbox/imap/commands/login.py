@@ -31,6 +31,7 @@ class Login:
 
     async def run(self, session: Session, out: Outbox) -> Completion:
         if session.link.tls is None:
+            session.link.emit("password_in_clear", command="LOGIN")
             raise Refused("Passwords are taken inside TLS only: use STARTTLS, or port 993", "PRIVACYREQUIRED")
         try:
             identity = await session.credentials.check_password(self.name, self.password)
