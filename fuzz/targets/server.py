@@ -56,8 +56,10 @@ class _Told(DnsResolver):
     async def _resolve(self, name: str, kind: str) -> dns.resolver.Answer:
         message = dns.message.from_wire(self._octets)
         question = dns.name.from_text(name + ".")
-        if not isinstance(message, dns.message.QueryMessage):
-            raise dns.exception.FormError
+        query = dns.message.make_query(question, kind)
+        query.id = message.id  # a stranger may have guessed it
+        if not isinstance(message, dns.message.QueryMessage) or not query.is_response(message):
+            raise dns.exception.FormError  # dnspython's resolver compares the questions too
         return dns.resolver.Answer(question, dns.rdatatype.from_text(kind), dns.rdataclass.IN, message)
 
 
