@@ -101,7 +101,7 @@ class _Reader:
         if self.inside and self.angle is not None:
             if token == b">":
                 self.inside = False
-            elif token in (b",", b";") and self.has_at and self.angle[0] != b"@":
+            elif token in (b",", b";") and self.has_at and self.angle[:1] != [b"@"]:
                 self.inside = False  # the ">" is missing; in a source route the comma is right
                 self.take(token)
             elif token != b"<":
