@@ -4,6 +4,7 @@ Security: strangers decide how fast they read. What waits for them is bounded, a
 """
 
 import asyncio
+import sys
 
 WRITE_HIGH = 256 * 1024
 """Octets the transport may hold before commands wait: a round trip's worth on a fast line, and bounded for a slow one."""
@@ -14,12 +15,15 @@ WRITE_LOW = 64 * 1024
 JOIN_BELOW = 64 * 1024
 """Octets up to which chunks are joined before writing: below, a copy is cheaper than a vector."""
 
+_MISCOUNTS = (3, 12) <= sys.version_info < (3, 12, 9) or (3, 13) <= sys.version_info < (3, 13, 2)
+"""There asyncio's own `writelines` never says that it holds too much (CVE-2024-12254), and memory would not be bounded."""
+
 
 def send(transport: asyncio.Transport, chunks: list[bytes], size: int) -> None:
     """Hand chunks (`size` octets or a little more) to the transport, as one write."""
     if len(chunks) == 1:
         transport.write(chunks[0])
-    elif size <= JOIN_BELOW:
+    elif size <= JOIN_BELOW or _MISCOUNTS:
         transport.write(b"".join(chunks))
     else:
         transport.writelines(chunks)
