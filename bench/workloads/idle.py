@@ -35,11 +35,12 @@ async def push(stack: Stack, meter: Meter) -> None:
     await session("SELECT INBOX")
     await session.wire.ask(b"i IDLE\r\n", lambda buffer: buffer.startswith(b"+"))
     sender = await Smtp.connect(stack)
+    mail = corpus(100)
     meter.begin()
     for i in range(100):
         heard = session.wire.ask(b"", lambda buffer: b" EXISTS\r\n" in buffer)
         start = time.perf_counter()
-        await sender.send(account(99), corpus(200)[i])
+        await sender.send(account(99), mail[i])
         await asyncio.wait_for(heard, 30)
         meter.latencies.append(time.perf_counter() - start)
     meter.end(100)
