@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: run test check format interop fuzz lock sbom clean help
+.PHONY: run test check format interop fuzz lock sbom bench clean help
 
 help:
 	@echo "make run      start a demo mail server on unprivileged ports"
@@ -12,6 +12,7 @@ help:
 	@echo "make check    format, lint, types, import directions, sizes, tests"
 	@echo "make interop  round trips with real mail programs (needs curl, swaks, msmtp, isync, fetchmail, mutt)"
 	@echo "make fuzz     feed nonsense to parsers and engines: make fuzz [TARGET=imap] [SECONDS=60]"
+	@echo "make bench    measure against Postfix + Dovecot: make bench [ONLY=login,flags] [ROUNDS=3]"
 
 $(STAMP): pyproject.toml requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -50,6 +51,12 @@ fuzz: $(STAMP)
 	  || $(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary atheris 'atheris>=3' \
 	  || { echo "atheris has no wheel for this Python: try PYTHON=python3.11 VENV=.venv311"; exit 1; }
 	@$(BIN)/python -m fuzz $(TARGET) --seconds $(SECONDS)
+
+bench: $(STAMP)
+	@command -v postfix >/dev/null && command -v dovecot >/dev/null && command -v mbsync >/dev/null \
+	  || { echo "The peers are missing: apt-get install postfix dovecot-imapd dovecot-pop3d dovecot-lmtpd isync"; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check matplotlib
+	$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
 lock:
 	uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --group dev pyproject.toml -o requirements.txt

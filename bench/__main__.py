@@ -72,7 +72,7 @@ def main() -> int:
                 stack.stop()
     figures = report.figures(measured, WORKLOADS)
     print(report.table(figures))
-    if arguments.output or not arguments.only:
+    if not arguments.alone or arguments.output:
         report.write(figures, arguments.output or RESULTS)
     print(json.dumps({"rows": len(measured), "failed": failed}))
     return 1 if failed else 0

@@ -1,5 +1,6 @@
 """From meters to a Markdown table and a chart."""
 
+import contextlib
 import json
 import platform
 import statistics
@@ -107,8 +108,12 @@ def table(rows: list[Figure]) -> str:
 
 
 def write(rows: list[Figure], folder: Path) -> None:
-    """Write results.json, results.md and ratio.png."""
+    """Write results.json, results.md and ratio.png; rows that were not measured this time stay as they were."""
     folder.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileNotFoundError):
+        kept = [Figure(**row) for row in json.loads((folder / "results.json").read_text())]
+        fresh = {row.name: row for row in rows}
+        rows = [fresh.pop(row.name, row) for row in kept] + list(fresh.values())
     (folder / "results.json").write_text(json.dumps([asdict(r) for r in rows], indent=1) + "\n")
     (folder / "results.md").write_text(
         "# Pillarbox against Postfix + Dovecot\n\n"
