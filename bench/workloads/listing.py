@@ -81,7 +81,7 @@ async def mbsync(stack: Stack, meter: Meter) -> None:
             f"IMAPAccount a\nHost localhost\nPort {stack.ports['imaps']}\nUser {BIG}\nPass {PASSWORD}\n"
             f"SSLType IMAPS\nCertificateFile {stack.ca}\n\nIMAPStore far\nAccount a\n\n"
             f"MaildirStore near\nPath {folder}/mail/\nInbox {folder}/mail/INBOX\n\n"
-            "Channel c\nFar :far:INBOX\nNear :near:INBOX\nSync Pull\nCreate Near\n"
+            f"Channel c\nFar :far:INBOX\nNear :near:INBOX\nSync Pull\nCreate Near\nSyncState {folder}/\n"
         )
         Path(folder, "mail").mkdir()
         program = shutil.which("mbsync") or "mbsync"
