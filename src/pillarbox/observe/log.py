@@ -4,9 +4,11 @@ Security: strangers choose parts of what is logged. No value can begin a line of
 is called a password, token or secret is never written, whatever an engine says about it.
 """
 
+import json
 import logging
 import sys
 from collections.abc import Mapping, MutableMapping
+from functools import lru_cache
 from typing import Any, TextIO
 
 import structlog
@@ -55,7 +57,7 @@ def _harmless(_logger: Any, _method: str, facts: MutableMapping[str, Any]) -> Mu
     for key, value in facts.items():
         if key in ("exc_info", "exception"):
             continue
-        if isinstance(value, Secret) or any(word in key.lower() for word in _SECRET_WORDS):
+        if isinstance(value, Secret) or _names_secret(key):
             facts[key] = "***"
         elif isinstance(value, bytes):
             facts[key] = _one_line(value.decode("ascii", "backslashreplace"))
@@ -64,12 +66,24 @@ def _harmless(_logger: Any, _method: str, facts: MutableMapping[str, Any]) -> Mu
     return facts
 
 
+@lru_cache(maxsize=1024)  # the names of facts are in our own code, and few
+def _names_secret(key: str) -> bool:
+    return any(word in key.lower() for word in _SECRET_WORDS)
+
+
 def _one_line(text: str) -> str:
     if len(text) > _LONGEST_VALUE:
         text = text[:_LONGEST_VALUE] + "…"
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+_json = json.JSONEncoder(default=repr)  # made once: json.dumps makes one for each line
+
+
+def _render_json(_logger: Any, _method: str, facts: MutableMapping[str, Any]) -> str:
+    return _json.encode(facts)
 
 
 class _ToStructlog(logging.Handler):
@@ -99,11 +113,11 @@ def configure(*, level: str = "info", style: str = "auto", stream: TextIO | None
             )
         )
     else:
-        processors += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=repr)]
+        processors += [structlog.processors.format_exc_info, _render_json]
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
-        logger_factory=structlog.PrintLoggerFactory(stream),
+        logger_factory=structlog.WriteLoggerFactory(stream),
         cache_logger_on_first_use=False,
     )
     root = logging.getLogger()
@@ -116,13 +130,13 @@ class Log:
 
     def __init__(self, *, level: str = "info") -> None:
         self._least = LEVELS[level]
-        self._logger = structlog.get_logger()
+        self._logger = structlog.get_logger().bind()  # bound once: the proxy binds anew for each line
 
     def set_level(self, level: str) -> None:
         """From now on."""
         self._least = LEVELS[level]
         structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(self._least))
-        self._logger = structlog.get_logger()
+        self._logger = structlog.get_logger().bind()
 
     def tell(self, event: str, /, **facts: Any) -> None:
         """Something happened to the server."""
