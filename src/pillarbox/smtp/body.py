@@ -14,6 +14,7 @@ from pillarbox.mail.status import Reply
 from pillarbox.smtp.service import Body
 
 _END = b"\r\n.\r\n"
+_DOT = _END[:3]  # a dot that starts a line: stuffed, or the end
 _LOOKS_LIKE_END = re.compile(rb"[\r\n]\.[\r\n]")
 _ANY_LINE_END = re.compile(rb"\r\n|\r|\n")
 
@@ -124,13 +125,14 @@ class DotReader:
     def feed(self, octets: bytes) -> bytes | None:
         """See BodyReader. At most four octets wait for what follows them."""
         window, octets = self._seen + octets, self._carry + octets
-        end = octets.find(_END)
+        dot = octets.find(_DOT)  # most messages have none before their end: one search says both
+        end = octets.find(_END, dot) if dot >= 0 else -1
         if end >= 0:
-            self._emit(octets[: end + 2])
+            self._emit(octets[: end + 2], stuffed=dot < end)
             return octets[end + 5 :]
         held = _held(octets)
         self._carry = octets[len(octets) - held :]
-        self._emit(octets[: len(octets) - held])
+        self._emit(octets[: len(octets) - held], stuffed=dot >= 0)
         if (b"\n." in window or b"\r." in window) and _LOOKS_LIKE_END.search(window):
             self._may_be_over = True
         if self._may_be_over and self._intake.fatal:
@@ -138,11 +140,11 @@ class DotReader:
         self._seen = window[-2:]
         return None
 
-    def _emit(self, octets: bytes) -> None:
+    def _emit(self, octets: bytes, *, stuffed: bool) -> None:
         if not octets:
             return
-        if b"\r\n." in octets:
-            octets = octets.replace(b"\r\n.", b"\r\n")
+        if stuffed:
+            octets = octets.replace(_DOT, b"\r\n")
         if self._virtual:
             octets = octets[self._virtual :]
             self._virtual = 0
