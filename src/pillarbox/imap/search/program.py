@@ -1,9 +1,13 @@
-"""Running a search program: what is cheap narrows first, and messages are read in batches (RFC 9051 §6.4.4)."""
+"""Running a search program: what is cheap narrows first, and messages are read in batches (RFC 9051 §6.4.4).
+Header fields are looked for in columns, as soon as a search looks at enough messages to be worth making one."""
 
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 
+from pillarbox.imap.search.column import COLUMNS, Column
 from pillarbox.imap.search.key import All, Either, Key, MessageKey, Not, ViewKey
 from pillarbox.imap.search.scope import Candidate, Cost, Positions, Scope
+from pillarbox.imap.search.text_keys import HeaderHas
 from pillarbox.imap.turns import give_way
 from pillarbox.store.api import Mail
 
@@ -12,6 +16,9 @@ BATCH = 256
 
 BATCH_OCTETS = 1024 * 1024
 """Octets that are decoded before others get their turn: some ten milliseconds."""
+
+WORTH_A_COLUMN = 4
+"""A column that lacks so many messages for each candidate is not brought up to date: reading the candidates is cheaper."""
 
 
 class Program:
@@ -58,8 +65,57 @@ class Program:
                     candidates = await self.run(key, candidates)
         return candidates
 
-    async def _look(self, keys: tuple[MessageKey, ...], candidates: Positions) -> list[int]:
-        """The candidates that every key accepts; messages that are gone meanwhile match nothing."""
+    async def _look(self, keys: tuple[MessageKey, ...], candidates: Positions) -> Positions:
+        """The candidates that every key accepts."""
+        others: list[MessageKey] = []
+        for key in keys:
+            column = await self._column(key, candidates) if isinstance(key, HeaderHas) and key.has_column else None
+            if column is None or not isinstance(key, HeaderHas):
+                others.append(key)
+            else:
+                candidates = self._among(column.holding(key.needle), candidates)
+        return await self._read_all(tuple(others), candidates) if others and candidates else candidates
+
+    async def _column(self, key: HeaderHas, candidates: Positions) -> Column | None:
+        """The field's column with every message in it, or None when it is not worth it."""
+        uids = self.scope.uids
+        column = COLUMNS.of(self.scope.selected.view, key.name)
+        missing = len(uids) - bisect_right(uids, column.scanned)
+        if missing > max(BATCH, WORTH_A_COLUMN * len(candidates)):
+            return None
+        while (start := bisect_right(uids, column.scanned)) < len(uids):
+            batch = uids[start : start + BATCH]
+            records = await self.mail.records(self.account, self.mailbox, batch)
+            if column.scanned < batch[0]:  # else another search was faster
+                column.extend(batch, records)
+            await give_way()
+        if missing:
+            column.tidy(self.scope.selected.view.uids)  # others may know of newer messages than this search
+            COLUMNS.trim()
+        return column
+
+    def _among(self, found: Iterable[int], candidates: Positions) -> list[int]:
+        """The candidates that have these UIDs, which ascend."""
+        uids = self.scope.uids
+        among: list[int] = []
+        at = next_one = 0
+        every = isinstance(candidates, range)
+        for uid in found:
+            at = bisect_left(uids, uid, at)
+            if at == len(uids):
+                break
+            if uids[at] != uid:
+                continue
+            if not every:
+                next_one = bisect_left(candidates, at, next_one)
+                if next_one == len(candidates):
+                    break
+            if at in candidates if every else candidates[next_one] == at:
+                among.append(at)
+        return among
+
+    async def _read_all(self, keys: tuple[MessageKey, ...], candidates: Positions) -> list[int]:
+        """The candidates that every key accepts, read one by one; those that are gone meanwhile match nothing."""
         cost = max(key.cost for key in keys)
         uids = self.scope.uids
         found: list[int] = []

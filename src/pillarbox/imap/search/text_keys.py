@@ -7,11 +7,10 @@ left out, case does not matter.
 from dataclasses import dataclass
 
 from pillarbox.imap.errors import BadSyntax
+from pillarbox.imap.search.column import field_text
 from pillarbox.imap.search.key import KEY, Key, MessageKey, Reading
 from pillarbox.imap.search.scope import Candidate, Cost
-from pillarbox.mail.encoded_word import decode_words
 from pillarbox.mail.header import values_of
-from pillarbox.mail.search_text import folded
 from pillarbox.mail.summary import CACHED_FIELDS
 
 
@@ -39,7 +38,12 @@ class HeaderHas(MessageKey):
         """Whether an unfolded value holds the needle."""
         if self.probe and self.probe not in value.lower() and b"=?" not in value and value.isascii():
             return False
-        return self.needle in folded(decode_words(value)).replace("\t", " ")
+        return self.needle in field_text(value)
+
+    @property
+    def has_column(self) -> bool:
+        """Whether a column of the mailbox can answer."""
+        return self.name in CACHED_FIELDS and "\0" not in self.needle
 
 
 @dataclass(frozen=True, slots=True)
