@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from pillarbox.net.listener import inherited
+from pillarbox.observe.lag import LagGauge
 from pillarbox.observe.log import Log, configure
 from pillarbox.observe.observers import EventCounter, Observers
 from pillarbox.observe.transcript import TranscriptDirectory
@@ -127,13 +128,14 @@ async def _serve(server: Server, log: Log, ready: Ready | None, reread: Callable
     loop.add_signal_handler(signal.SIGHUP, on_hangup)
     await server.start()
     notify("READY=1")
-    watchdog = asyncio.create_task(_watchdog())
+    watchers = [asyncio.create_task(_watchdog()), asyncio.create_task(LagGauge(log.tell).run())]
     if ready is not None:
         ready(server)
     await stopping.wait()
     notify("STOPPING=1")
     log.tell("stopping")
-    watchdog.cancel()
+    for watcher in watchers:
+        watcher.cancel()
     ending = asyncio.create_task(server.stop())
     hurry = asyncio.create_task(impatient.wait())
     await asyncio.wait({ending, hurry}, return_when=asyncio.FIRST_COMPLETED)

@@ -1,0 +1,44 @@
+"""The loop's lag is measured, and said once in a while when people notice it."""
+
+import asyncio
+import time
+from contextlib import suppress
+from typing import Any
+
+from pillarbox.observe.lag import LIMIT, PAUSE, LagGauge
+
+
+def test_a_line_at_once_then_one_in_a_while() -> None:
+    lines: list[dict[str, Any]] = []
+    now = [100.0]
+    gauge = LagGauge(lambda event, **facts: lines.append({"event": event, **facts}), clock=lambda: now[0])
+    gauge.note(LIMIT, 0.0)
+    assert lines == []
+    gauge.note(0.3, 0.2)
+    assert lines == [{"event": "loop_late", "lag": 0.3, "computed": 0.2, "times": 1}]
+    gauge.note(0.5, 0.1)
+    gauge.note(0.4, 0.4)
+    assert len(lines) == 1
+    now[0] += PAUSE
+    gauge.note(0.0, 0.0)
+    assert lines[1:] == [{"event": "loop_late", "lag": 0.5, "computed": 0.1, "times": 2}]
+    assert gauge.worst == 0.5
+    now[0] += PAUSE
+    gauge.note(0.0, 0.0)
+    assert len(lines) == 2
+
+
+async def test_a_loop_that_is_held_up() -> None:
+    lines: list[str] = []
+    gauge = LagGauge(lambda event, **_facts: lines.append(event))
+    task = asyncio.create_task(gauge.run())
+    await asyncio.sleep(0.2)
+    time.sleep(0.4)  # noqa: ASYNC251  (what must not happen)
+    async with asyncio.timeout(5):
+        while not lines:
+            await asyncio.sleep(0.01)
+    assert lines == ["loop_late"]
+    assert gauge.worst > 0.2
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
