@@ -51,9 +51,7 @@ class LagGauge:
                 self._greatest, self._computed = lag, computed
         now = self._clock()
         if self._late and now - self._last_line >= PAUSE:
-            self._tell(
-                "loop_late", lag=round(self._greatest, 3), computed=round(self._computed, 3), times=self._late
-            )
+            self._tell("loop_late", lag=round(self._greatest, 3), computed=round(self._computed, 3), times=self._late)
             self._last_line = now
             self._late = 0
             self._greatest = 0.0
