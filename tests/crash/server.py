@@ -1,0 +1,103 @@
+"""The real server as a child process on free ports, which tests start, kill and start again on the same data."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.demo import PORTS, SOURCE, free_offset
+
+from pillarbox.server.control import NAME, call
+
+PASSWORD = "correct horse battery"
+DOMAIN = "example.test"
+START_PATIENCE = 30.0
+
+
+class Child:
+    """One data directory and its server. `extra` is more TOML for the configuration."""
+
+    def __init__(self, directory: Path, *, extra: str = "") -> None:
+        self.data = directory / "data"
+        self.faults = directory / "faults"
+        self.log = directory / "log.json"
+        self.config = directory / "pillarbox.toml"
+        self.faults.mkdir(parents=True, exist_ok=True)
+        self.offset = free_offset()
+        self.process: subprocess.Popen[bytes] | None = None
+        ports = "".join(
+            f'[listeners.{name}]\nhost = "127.0.0.1"\nport = {port + self.offset}\n'
+            f'security = "{"implicit" if name.endswith("s") else "starttls"}"\n'
+            for name, port in PORTS.items()
+        )
+        self.config.write_text(
+            f'host_name = "mx.{DOMAIN}"\ndata = "{self.data}"\ndomains = ["{DOMAIN}"]\n{extra}\n'
+            f'[tls]\nlocal_names = ["localhost", "127.0.0.1"]\n[submission]\nrecipients_per_hour = 0\n'
+            f"recipients_per_day = 0\n{ports}"
+        )
+
+    def port(self, listener: str) -> int:
+        return PORTS[listener] + self.offset
+
+    def start(self, *death: str, limits: dict[int, tuple[int, int]] | None = None) -> None:
+        """Start it, and wait until it accepts. `death` is a point, "before" or "after", and a number."""
+        environment = {
+            **os.environ, "PYTHONPATH": os.pathsep.join([str(SOURCE), str(SOURCE.parent)]), "NO_COLOR": "1",
+        }  # fmt: skip
+        command = [sys.executable, str(Path(__file__).with_name("launcher.py")), str(self.config), str(self.faults)]
+
+        def limit() -> None:
+            import resource
+
+            for kind, values in (limits or {}).items():
+                resource.setrlimit(kind, values)
+
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [*command, *death], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, preexec_fn=limit
+            )
+        deadline = time.monotonic() + START_PATIENCE
+        while True:
+            try:
+                with socket.create_connection(("127.0.0.1", self.port("imaps")), timeout=5):
+                    return
+            except OSError:
+                if self.process.poll() == -signal.SIGKILL and death:
+                    return  # its point came before it listened
+                if self.process.poll() is not None or time.monotonic() > deadline:
+                    raise RuntimeError(f"the server did not start:\n{self.log.read_text()[-3000:]}") from None
+                time.sleep(0.02)
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> None:
+        """SIGTERM, as systemd does it; it must end well."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        assert self.process.wait(timeout=30) == 0
+
+    def end(self) -> None:
+        """Whatever state it is in, it is not running afterwards."""
+        if self.process is not None and self.process.poll() is None:
+            self.kill()
+
+    def control(self, verb: str, **arguments: Any) -> Any:
+        """What `pillarbox account` and the others do."""
+        return call(self.data / NAME, verb, arguments, patience=30)
+
+    def events(self) -> list[dict[str, Any]]:
+        """Its log so far, but for what is no JSON: a notice for people."""
+        found = []
+        for line in self.log.read_bytes().splitlines():
+            if line.startswith(b"{"):
+                found.append(json.loads(line))
+        return found

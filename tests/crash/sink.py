@@ -1,0 +1,63 @@
+"""The rest of the world: an SMTP server that writes down what it took, in which life of the other side."""
+
+import socketserver
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import cast
+
+
+class Sink(socketserver.ThreadingTCPServer):
+    """`taken`: (life, octets) of each message for which 250 was sent. `life` is set by the test."""
+
+    allow_reuse_address = True
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Session)
+        self.life = 0
+        self.taken: list[tuple[int, bytes]] = []
+
+    @property
+    def port(self) -> int:
+        return int(self.server_address[1])
+
+
+class _Session(socketserver.StreamRequestHandler):
+    def handle(self) -> None:
+        try:
+            self._converse()
+        except OSError:
+            pass  # the other side was killed
+
+    def _converse(self) -> None:
+        sink = cast(Sink, self.server)
+        life = sink.life
+        self.wfile.write(b"220 world.test ready\r\n")
+        while line := self.rfile.readline():
+            verb = line[:4].upper().strip()
+            if verb == b"DATA":
+                self.wfile.write(b"354 go on\r\n")
+                octets = b""
+                while (line := self.rfile.readline()) not in (b".\r\n", b""):
+                    octets += line[1:] if line.startswith(b".") else line
+                if not line:
+                    return
+                sink.taken.append((life, octets))
+                self.wfile.write(b"250 2.0.0 taken\r\n")
+            elif verb == b"QUIT":
+                self.wfile.write(b"221 bye\r\n")
+                return
+            else:
+                self.wfile.write(b"250 ok\r\n")
+
+
+@contextmanager
+def running_sink() -> Iterator[Sink]:
+    """One on a free port of loopback."""
+    with Sink() as sink:
+        thread = threading.Thread(target=sink.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        thread.start()
+        yield sink
+        sink.shutdown()
+        thread.join()
