@@ -32,7 +32,7 @@ def data_directory(config: Path | None, data: Path | None) -> Path:
                 status=WRONG,
             )
         return data
-    file = config or next((f for f in DEFAULT_CONFIGS if f.is_file()), None)
+    file = _configuration(config)
     if file is None:
         raise Problem(
             "Which server is meant?",
@@ -43,3 +43,22 @@ def data_directory(config: Path | None, data: Path | None) -> Path:
     from pillarbox.cli.load import load_config
 
     return Path(load_config(file).data)
+
+
+def configuration_files(config: Path | None) -> dict[str, Path]:
+    """The configuration file and the files that it names, by the names they get in a backup."""
+    from pillarbox.cli.load import load_config
+
+    file = _configuration(config)
+    if file is None:
+        return {}
+    settings = load_config(file)
+    named: dict[str, Path | str] = {"pillarbox.toml": file}
+    named |= {"certificate.pem": settings.tls.certificate, "key.pem": settings.tls.key}
+    for number, smarthost in enumerate((settings.relay.smarthost, *settings.relay.routes)):
+        named[f"smarthost-{number}.password"] = smarthost.password_file
+    return {name: Path(path) for name, path in named.items() if path}
+
+
+def _configuration(config: Path | None) -> Path | None:
+    return config or next((f for f in DEFAULT_CONFIGS if f.is_file()), None)

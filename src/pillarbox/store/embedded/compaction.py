@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import apsw
 
 from pillarbox.store.embedded.batch import Batch
+from pillarbox.store.embedded.guard import may_remove
 from pillarbox.store.embedded.reading import SegmentReader
 from pillarbox.store.embedded.schema import query
 from pillarbox.store.embedded.segments import FILE_HEADER, RECORD_HEADER, Record, SegmentLog, path_of, scan
@@ -77,10 +78,13 @@ class Compaction:
                 self._give_up(segment)
                 return
             await self._writer.do(lambda batch, loaded=loaded: _stage_move(batch, segment, loaded))  # type: ignore[misc]
-        await self._writer.do(lambda batch: batch.execute("DELETE FROM segments WHERE id = ?", (segment,)))
-        self._reader.forget(segment)
-        path = path_of(self._log.folder, segment)
-        await self._workers.run(path.unlink, missing_ok=True)
+        with may_remove(self._log.folder.parent) as free:
+            if not free:
+                return  # a backup wants it; nothing lives in it, so the next run only has to remove it
+            await self._writer.do(lambda batch: batch.execute("DELETE FROM segments WHERE id = ?", (segment,)))
+            self._reader.forget(segment)
+            path = path_of(self._log.folder, segment)
+            await self._workers.run(path.unlink, missing_ok=True)
 
     def _give_up(self, segment: int) -> None:
         """Something in it cannot be read: better keep all of it."""

@@ -197,6 +197,10 @@ class EmbeddedCheck:
                 if count:
                     yield f"segment {number:08x} is unknown to the index; it holds {count} messages"
 
+    async def count(self, sql: str) -> int:
+        """The number that a query gives."""
+        return int((await self._query(sql))[0][0])
+
     async def _query(self, sql: str, values: tuple[object, ...] = ()) -> list[Any]:
         return await self._workers.read(query, sql, values)
 

@@ -10,7 +10,7 @@ from pillarbox.store.embedded.schema import INDEX_FILE
 SEGMENTS = "segments"
 INCOMING = "incoming"  # spools that are too large for memory
 
-_LOCK = "lock"
+LOCK_FILE = "lock"
 
 
 class Place:
@@ -27,7 +27,7 @@ class Place:
         """Create what is missing and lock it. Raises StoreError when another process has it, OSError."""
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         directory.chmod(0o700)
-        lock = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = os.open(directory / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -116,6 +116,10 @@ class EmbeddedStore:
             await self._intake.abandon(incoming)
             raise
 
+    async def keep_still(self) -> None:
+        """Sweep and compact no more: this store is opened to be read."""
+        await self._sweeper.close()
+
     async def close(self) -> None:
         if self._closed:
             return
