@@ -8,6 +8,7 @@ Security: ports are opened first, then root is given up for good; files that are
 
 import asyncio
 import errno
+import gc
 import os
 import pwd
 import resource
@@ -127,6 +128,7 @@ async def _serve(server: Server, log: Log, ready: Ready | None, reread: Callable
 
     loop.add_signal_handler(signal.SIGHUP, on_hangup)
     await server.start()
+    gc.freeze()  # what is loaded by now stays: collections need not look through it again and again
     notify("READY=1")
     watchers = [asyncio.create_task(_watchdog()), asyncio.create_task(LagGauge(log.tell).run())]
     if ready is not None:

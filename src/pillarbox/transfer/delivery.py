@@ -57,6 +57,9 @@ class AddressBook:
         An address elsewhere leads to itself, or to the account that `relay_to` names. Raises Refused (expansion without
         bounds).
         """
+        found = await self._step(address)
+        if isinstance(found, Account):  # nearly always
+            return Destinations((found,))
         accounts: dict[int, Account] = {}
         elsewhere: dict[str, Address] = {}
         seen: set[str] = set()
