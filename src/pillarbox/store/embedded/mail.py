@@ -15,10 +15,11 @@ from pillarbox.store.api import (
     Stored,
     StoreMode,
 )
-from pillarbox.store.embedded import acceptance, mailboxes, messages
+from pillarbox.store.embedded import acceptance, mailboxes, messages, notes
 from pillarbox.store.embedded.batch import Batch, NextBatch, Undecided
 from pillarbox.store.embedded.incoming import Incoming, Intake
 from pillarbox.store.embedded.mailboxes import existing_name
+from pillarbox.store.embedded.notes import Delivered
 from pillarbox.store.embedded.records import Records
 from pillarbox.store.embedded.schema import query
 from pillarbox.store.embedded.state import Mailbox, State
@@ -88,10 +89,12 @@ class EmbeddedMail:
         replaces = any(m.replaces is not None for m in messages)
         view = await self._views.open(mailbox) if replaces else None
         prepared: list[tuple[NewMessage, Incoming]] = []
-        note = f"{self._state.owner(account).account.address}\t{name}"
+        address, now = self._state.owner(account).account.address, int(self._state.clock())
         try:
             for message in messages:
-                prepared.append((message, await self._intake.prepare(message.spool, note)))  # noqa: PERF401
+                date = now if message.internaldate is None else message.internaldate
+                note = notes.encode([Delivered(address, name, date, message.flags)])
+                prepared.append((message, await self._intake.prepare(message.spool, note)))
             return await self._writer.do(lambda batch: acceptance.append(batch, account, name, prepared, view))
         except Undecided:
             raise

@@ -1,6 +1,7 @@
 """The index's schema, numbered, and how a connection to it is opened. Version N+1 comes with the step from N; the
-steps run in one transaction. `PRAGMA user_version` says which one a file has."""
+steps run in one transaction, after a copy was made. `PRAGMA user_version` says which one a file has."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -97,8 +98,10 @@ def connect(directory: Path, *, writer: bool) -> apsw.Connection:
     return connection
 
 
-def prepare(connection: apsw.Connection) -> None:
-    """Bring the index to this version's schema. Raises StoreError when a newer Pillarbox wrote it."""
+def prepare(connection: apsw.Connection, directory: Path) -> None:
+    """Bring the index to this version's schema: a copy of the old one is kept beside it, all steps are one transaction,
+    and the outcome is checked before it is committed. Raises StoreError when a newer Pillarbox wrote it, or when the
+    migration failed; then nothing was changed."""
     version = int(connection.pragma("user_version"))
     if version > VERSION:
         raise StoreError(
@@ -107,9 +110,39 @@ def prepare(connection: apsw.Connection) -> None:
         )
     if version == VERSION:
         return
+    if version == 0:
+        _migrate(connection, version)
+        return
+    kept = _keep(connection, directory, version)
+    try:
+        _migrate(connection, version)
+    except apsw.Error as error:
+        raise StoreError(
+            f"the index could not be migrated from schema {version} to {VERSION} ({error}). Nothing was changed; "
+            f"a copy is in {kept}. Run the version that wrote it, and report this"
+        ) from error
+
+
+def _keep(connection: apsw.Connection, directory: Path, version: int) -> Path:
+    """A copy of the index beside it, durable."""
+    kept = directory / f"{INDEX_FILE}.schema-{version}"
+    kept.unlink(missing_ok=True)  # of an attempt that failed
+    file = os.open(kept, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        connection.execute("VACUUM INTO ?", (str(kept),))
+        os.fsync(file)
+    finally:
+        os.close(file)
+    return kept
+
+
+def _migrate(connection: apsw.Connection, version: int) -> None:
     with connection:
         for step in STEPS[version:]:
             connection.execute(step)
+        found = connection.pragma("integrity_check" if version else "quick_check")
+        if found != "ok":
+            raise apsw.CorruptError(f"the outcome is damaged: {found}")
         connection.pragma("user_version", VERSION)
 
 

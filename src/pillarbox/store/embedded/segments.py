@@ -12,9 +12,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pillarbox.store.api import StoreError
 from pillarbox.store.embedded.place import sync_folder
 
-FILE_HEADER = b"Pillarbox segment 1\n"
+VERSION = 1
+_KIND = b"Pillarbox segment "
+FILE_HEADER = b"%s%d\n" % (_KIND, VERSION)
 SEGMENT_SIZE = 64 * 1024 * 1024
 """A segment is sealed when it is larger: compaction then copies at most this much for one file."""
 
@@ -46,6 +49,18 @@ def path_of(folder: Path, segment: int) -> Path:
 def numbers(folder: Path) -> list[int]:
     """The segments that are there, ascending."""
     return sorted(int(p.stem, 16) for p in folder.glob(f"*{_SUFFIX}"))
+
+
+def check_version(folder: Path, segment: int) -> None:
+    """Raises StoreError when a newer Pillarbox wrote this segment, OSError."""
+    with path_of(folder, segment).open("rb") as file:
+        line = file.read(len(FILE_HEADER) + 8).partition(b"\n")[0]
+    number = line.removeprefix(_KIND)
+    if line.startswith(_KIND) and number.isdigit() and int(number) > VERSION:
+        raise StoreError(
+            f"the store was written by a newer Pillarbox (segments of version {int(number)}, this one knows {VERSION}): "
+            "run that version, or restore a backup"
+        )
 
 
 def record_header(blob: int, size: int, crc: int, note: bytes) -> bytes:

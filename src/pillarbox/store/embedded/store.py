@@ -7,9 +7,9 @@ from pathlib import Path
 
 import apsw
 
-from pillarbox.store.api import Bounce, Delivery, Relay, StoreUnavailable
+from pillarbox.store.api import Bounce, Delivery, Relay, StoreError, StoreUnavailable
 from pillarbox.store.changes import ChangeFeed
-from pillarbox.store.embedded import acceptance, mail, schema, segments, state
+from pillarbox.store.embedded import acceptance, mail, notes, schema, segments, state
 from pillarbox.store.embedded.batch import Batch, Undecided
 from pillarbox.store.embedded.compaction import Compaction
 from pillarbox.store.embedded.directory import EmbeddedDirectory
@@ -17,6 +17,7 @@ from pillarbox.store.embedded.fsck import EmbeddedCheck
 from pillarbox.store.embedded.incoming import Incoming, Intake
 from pillarbox.store.embedded.mail import EmbeddedMail
 from pillarbox.store.embedded.mailboxes import existing_name
+from pillarbox.store.embedded.notes import Delivered
 from pillarbox.store.embedded.place import Place
 from pillarbox.store.embedded.queueing import EmbeddedQueue, PlanBounce
 from pillarbox.store.embedded.reading import BlobReader, SegmentReader
@@ -145,9 +146,9 @@ class EmbeddedStore:
     ) -> tuple[Incoming, PlanBounce]:
         owners = self._state.owners
         known = [d for d in deliveries if d.account in owners]
-        note = "\n".join(f"{owners[d.account].account.address}\t{d.mailbox}" for d in known)
-        if relay is not None:
-            note += f"\nqueue {relay.queue_id}"
+        now = int(self._state.clock())
+        delivered = [Delivered(owners[d.account].account.address, d.mailbox, now, d.flags) for d in known]
+        note = notes.encode(delivered, "" if relay is None else relay.queue_id)
         incoming = await self._intake.prepare(spool, note)
         views: dict[Mailbox, MailboxView] = {}
         for delivery in known:
@@ -169,10 +170,17 @@ class EmbeddedStore:
 def _read(place: Place, clock: Callable[[], float]) -> tuple[State, SegmentLog, apsw.Connection]:
     index = schema.connect(place.directory, writer=True)
     try:
-        schema.prepare(index)
+        there = segments.numbers(place.segments)
+        if there:
+            segments.check_version(place.segments, there[-1])
+            if int(index.pragma("user_version")) == 0 and any(segments.scan(place.segments, there[0])):
+                raise StoreError(
+                    f"the index {schema.INDEX_FILE} is missing, but there is mail: restore a backup, or have "
+                    "`pillarbox fsck --repair` make a new index of that mail"
+                )
+        schema.prepare(index, place.directory)
         known = State(clock)
         state.load(index, known)
-        there = segments.numbers(place.segments)
         # Always a new segment: what a crash left behind the last whole record is never written over.
         log = SegmentLog(place.segments, max([0, *there, index.execute("SELECT max(id) FROM segments").get or 0]) + 1)
         _look_at_leftovers(place, known, index, there)
