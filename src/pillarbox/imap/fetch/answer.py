@@ -80,10 +80,10 @@ class Answer:
     async def _send_batch(self, batch: list[range]) -> None:
         uids = self.selected.take(batch)
         records: Records = None
-        if self.needs & (Need.RECORD | Need.OCTETS):
+        if self.needs & Need.RECORD:
             found = await self.session.mail.records(self.session.account, self.selected.view.mailbox, uids)
             records = dict(zip(uids, found, strict=True))
-        if records is None or not self.needs & (Need.HEADER | Need.OCTETS):
+        if not self.needs & (Need.HEADER | Need.OCTETS):
             self._write(batch, records, None)
             return
         for lighter in self._by_weight(batch, records):
@@ -97,9 +97,10 @@ class Answer:
         contents: dict[int, bytes | None] = {}
         for uid in self.selected.take(batch):
             record = records.get(uid) if records else None
-            if record is not None:
-                length = None if self.needs & Need.OCTETS else record.summary.header_size
-                contents[uid] = await mail.octets(account, mailbox, uid, 0, length)
+            if self.needs & Need.OCTETS:
+                contents[uid] = await mail.octets(account, mailbox, uid)
+            elif record is not None:
+                contents[uid] = await mail.octets(account, mailbox, uid, 0, record.summary.header_size)
         return contents
 
     def _write(
@@ -152,11 +153,15 @@ class Answer:
     async def _send_large(self, batch: list[range], records: Records) -> bool:
         """Send a large message by itself; False when the batch is an ordinary one."""
         found = next(iter(self.selected.messages(batch)), None)
-        if found is None or records is None:
+        if found is None:
             return True
-        record = records.get(found[1])
-        if record is None or self._weight(found[2], record) < LARGE:
+        record = records.get(found[1]) if records else None
+        if self._weight(found[2], record) < LARGE:
             return False
+        if record is None:
+            [record] = await self.session.mail.records(self.session.account, self.selected.view.mailbox, found[1:2])
+            if record is None:
+                return True
         message = Message(self.selected)
         message.turn_to(*found)
         message.record = record

@@ -27,7 +27,7 @@ class SectionItem(Literal):
     section: Section
     partial: tuple[int, int] | None
     marks_seen: bool
-    needs: Need
+    needs: int
 
     def write(self, message: Message, pieces: list[bytes]) -> None:
         """The section as a literal, NIL when there is no such part."""

@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from enum import Flag, auto
 from typing import TYPE_CHECKING, Protocol
 
 from pillarbox.imap.grammar import Cursor
@@ -16,13 +15,14 @@ if TYPE_CHECKING:
     from pillarbox.wire.outbox import Outbox
 
 
-class Need(Flag):
-    """What an item needs to know of a message, beyond what the mailbox's view holds."""
+class Need:
+    """What an item needs to know of a message, beyond what the mailbox's view holds. Bits of an int: they are looked at
+    several times for each command, and an enum's operators are slow."""
 
     NOTHING = 0
-    RECORD = auto()
-    HEADER = auto()  # the octets of the header: RECORD too
-    OCTETS = auto()
+    RECORD = 1
+    HEADER = 2  # the octets of the header: RECORD too
+    OCTETS = 4
 
 
 class Message:
@@ -64,7 +64,7 @@ class Value(Protocol):
     """An item of a FETCH command whose value is short."""
 
     @property
-    def needs(self) -> Need: ...
+    def needs(self) -> int: ...
     @property
     def marks_seen(self) -> bool: ...
 
@@ -78,7 +78,7 @@ class Literal(ABC):
 
     __slots__ = ()
     label: bytes
-    needs: Need
+    needs: int
     marks_seen: bool
 
     @property
