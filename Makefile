@@ -4,13 +4,14 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: run test check format interop fuzz lock sbom bench clean help
+.PHONY: run test check format interop fuzz crash lock sbom bench clean help
 
 help:
 	@echo "make run      start a demo mail server on unprivileged ports"
 	@echo "make test     run the tests"
 	@echo "make check    format, lint, types, import directions, sizes, tests"
 	@echo "make interop  round trips with real mail programs (needs curl, swaks, msmtp, isync, fetchmail, mutt)"
+	@echo "make crash    kill the server under load, and look whether anything is lost: make crash [KILLS=50] [SEED=2]"
 	@echo "make fuzz     feed nonsense to parsers and engines: make fuzz [TARGET=imap] [SECONDS=60]"
 	@echo "make bench    measure against Postfix + Dovecot: make bench [ONLY=login,flags] [ROUNDS=3]"
 
@@ -57,6 +58,11 @@ bench: $(STAMP)
 	  || { echo "The peers are missing: apt-get install postfix dovecot-imapd dovecot-pop3d dovecot-lmtpd isync"; exit 1; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check matplotlib
 	$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY)) $(if $(ROUNDS),--rounds $(ROUNDS))
+
+KILLS ?= 50
+SEED ?= 2
+crash: $(STAMP)
+	@KILLS=$(KILLS) SEED=$(SEED) $(BIN)/python -m pytest -q -s -m slow tests/crash
 
 lock:
 	uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --group dev pyproject.toml -o requirements.txt

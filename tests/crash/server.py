@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.demo import PORTS, SOURCE, free_offset
 
-from pillarbox.server.control import NAME, call
+from pillarbox.server.control import NAME, ControlError, call
 
 PASSWORD = "correct horse battery"
 DOMAIN = "example.test"
@@ -65,8 +65,10 @@ class Child:
         while True:
             try:
                 with socket.create_connection(("127.0.0.1", self.port("imaps")), timeout=5):
-                    return
-            except OSError:
+                    pass
+                self.control("list_domains")  # the last thing that opens
+                return
+            except (OSError, ControlError):
                 if self.process.poll() == -signal.SIGKILL and death:
                     return  # its point came before it listened
                 if self.process.poll() is not None or time.monotonic() > deadline:

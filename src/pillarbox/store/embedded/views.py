@@ -166,7 +166,9 @@ def read(connection: apsw.Connection, mailbox: Mailbox) -> tuple[MailboxView, in
             connection, "SELECT modseq, uids FROM expunges WHERE mailbox = ? AND modseq > ?", (mailbox.id, modseq)
         )
     finally:
-        query(connection, "COMMIT")
+        # SQLite may have ended it by itself after an error; what is left open would make the connection useless for good.
+        if connection.in_transaction:
+            query(connection, "ROLLBACK")
     _add(view, added)
     log = [(m, 0, octets) for m, octets in changes] + [(m, 1, octets) for m, octets in expunges]
     for when, kind, octets in sorted(log):

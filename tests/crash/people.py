@@ -1,0 +1,302 @@
+"""The clients of the crash tests over sockets: each person works with mailboxes of their own and keeps a ledger.
+
+A person does one thing at a time; what was begun and not answered when the line broke is `pending`. After a restart
+`compare` looks at everything through IMAP: it must be the ledger, with or without what is pending.
+"""
+
+import imaplib
+import poplib
+import random
+import re
+import smtplib
+import ssl
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.crash.ledger import Book, Box, Operation
+from tests.crash.server import DOMAIN, PASSWORD, Child
+
+COMMON = f"common@{DOMAIN}"
+"""Gets a copy of all that is sent: one transaction, several mailboxes."""
+
+LINE_PATIENCE = 30.0
+OWN = ("INBOX", "Sent", "Work", "Home")
+
+Lost = (OSError, EOFError, smtplib.SMTPServerDisconnected, imaplib.IMAP4.abort, ValueError, IndexError)
+"""What broken lines look like. imaplib raises all kinds of things when the greeting is cut."""
+
+
+def body(key: str) -> bytes:
+    """The message of a key, in lines that every transport keeps as they are."""
+    chance = random.Random(key)
+    lines = chance.choice([1, 20, 150, 1200])
+    text = b"".join(chance.randbytes(chance.randrange(1, 36)).hex().encode() + b"\r\n" for _ in range(lines))
+    owner = key.split("-")[0]
+    return (
+        f"From: {owner}@{DOMAIN}\r\nTo: {owner}@{DOMAIN}\r\nDate: Mon, 1 Jun 2026 10:00:00 +0000\r\n"
+        f"Message-ID: <{key}@{DOMAIN}>\r\nSubject: {key}\r\n\r\n"
+    ).encode() + text
+
+
+def key_of(octets: bytes) -> str:
+    """The key that a message says it has; the message must be wholly what the key says, below what transport put on top."""
+    found = re.search(rb"^Message-ID: <([^@]+)@", octets, re.MULTILINE)
+    assert found, octets[:300]
+    key = found[1].decode()
+    assert octets.endswith(body(key)), f"{key} is not what was sent"
+    return key
+
+
+@dataclass
+class Wire(Book):
+    """What one person owns, with the operations that exist only on the wire."""
+
+    def apply(self, operation: Operation, result: object) -> None:
+        match operation:
+            case ["incoming", str(key)]:
+                self.boxes["INBOX"].add(key, frozenset())
+                self.accepted.add(key)
+            case ["submit", str(key)]:
+                self.boxes["INBOX"].add(key, frozenset())
+                self.boxes["Sent"].add(key, frozenset({"\\Seen"}))
+                self.accepted.add(key)
+                self.queued.add(key)
+            case ["create", str(name)]:
+                self.boxes[name] = Box()
+            case ["delete", str(name)]:
+                del self.boxes[name]
+            case ["rename", str(name), str(other)]:
+                self.boxes[other] = self.boxes.pop(name)
+            case ["pop", list(uids)]:
+                for uid in uids:
+                    del self.boxes["INBOX"].messages[uid]
+            case _:
+                super().apply(operation, result)
+
+
+@dataclass
+class Person:
+    """One account and its client. `queued` of the book only grows: all that was submitted to the world."""
+
+    name: str
+    child: Child
+    trust: ssl.SSLContext
+    book: Wire = field(default_factory=Wire)
+    pending: Operation | None = None
+    validities: dict[str, int] = field(default_factory=dict)
+    modseqs: dict[str, int] = field(default_factory=dict)
+    imap: imaplib.IMAP4_SSL | None = None
+    done: int = 0
+    _number: int = 0
+
+    @property
+    def address(self) -> str:
+        return f"{self.name}@{DOMAIN}"
+
+    def log_in(self) -> imaplib.IMAP4_SSL:
+        """A new IMAP session."""
+        port = self.child.port("imaps")
+        self.imap = imaplib.IMAP4_SSL("127.0.0.1", port, ssl_context=self.trust, timeout=LINE_PATIENCE)
+        self.imap.login(self.address, PASSWORD)
+        return self.imap
+
+    def work(self, chance: random.Random) -> None:
+        """Until the line breaks."""
+        try:
+            imap = self.log_in()
+            for name in OWN[2:]:
+                if name not in self.book.boxes:
+                    self._do(imap, ["create", name])
+            while True:
+                self._do(imap, self._choose(chance))
+        except Lost:
+            return
+
+    def _do(self, imap: imaplib.IMAP4_SSL, operation: Operation) -> None:
+        self.pending = operation
+        self._perform(imap, operation)
+        self.book.apply(operation, None)
+        self.pending = None
+        self.done += 1
+
+    def _choose(self, chance: random.Random) -> Operation:
+        boxes = self.book.boxes
+        name, other = chance.sample([n for n in OWN if n in boxes], 2)
+        uids = sorted(boxes[name].messages)
+        some = sorted(chance.sample(uids, min(len(uids), chance.randrange(1, 6))))
+        kinds = {
+            "incoming": 5,
+            "submit": 4,
+            "append": 4,
+            "flags": 5,
+            "copy": 2,
+            "move": 3,
+            "expunge": 3,
+            "folder": 1,
+            "pop": 1,
+        }
+        kind = chance.choices(list(kinds), list(kinds.values()))[0]
+        self._number += 1
+        key = f"{self.name}-{self._number}"
+        match kind:
+            case "flags" if some:
+                return [kind, name, some, chance.random() < 0.6, chance.choice(["\\Seen", "\\Flagged", "$A"])]
+            case "copy" | "move" if some:
+                return [kind, name, some, other]
+            case "expunge" if some:
+                return [kind, name, some]
+            case "pop" if boxes["INBOX"].messages:
+                return [kind, sorted(boxes["INBOX"].messages)[: chance.randrange(1, 4)]]
+            case "folder" if "Y" in boxes:
+                return ["delete", "Y"]
+            case "folder" if "X" in boxes:
+                return ["rename", "X", "Y"]
+            case "folder":
+                return ["create", "X"]
+            case "append":
+                return [kind, name, key, chance.sample(["\\Seen", "$B"], chance.randrange(3))]
+            case "submit":
+                return [kind, key]
+            case _:
+                return ["incoming", key]
+
+    def _perform(self, imap: imaplib.IMAP4_SSL, operation: Operation) -> None:
+        match operation:
+            case ["incoming", str(key)]:
+                with smtplib.SMTP("127.0.0.1", self.child.port("smtp"), timeout=LINE_PATIENCE) as client:
+                    client.sendmail("stranger@else.test", [self.address, COMMON], body(key))
+            case ["submit", str(key)]:
+                port = self.child.port("submissions")
+                with smtplib.SMTP_SSL("127.0.0.1", port, context=self.trust, timeout=LINE_PATIENCE) as sender:
+                    sender.login(self.address, PASSWORD)
+                    sender.sendmail(self.address, [self.address, COMMON, "someone@world.test"], body(key))
+            case ["append", str(name), str(key), list(flags)]:
+                _ok(imap.append(name, f"({' '.join(flags)})", "", body(key)))
+            case ["create", str(name)]:
+                _ok(imap.create(name))
+            case ["delete", str(name)]:
+                _ok(imap.delete(name))
+            case ["rename", str(name), str(other)]:
+                _ok(imap.rename(name, other))
+            case ["pop", list(uids)]:
+                self._pop(uids)
+            case [str(), str(name), list(), *_]:
+                _ok(imap.select(name))
+                self._on_messages(imap, operation)
+
+    def _on_messages(self, imap: imaplib.IMAP4_SSL, operation: Operation) -> None:
+        match operation:
+            case ["flags", _, list(uids), bool(add), str(flag)]:
+                _ok(imap.uid("STORE", _set(uids), f"{'+' if add else '-'}FLAGS.SILENT", f"({flag})"))
+            case ["copy" | "move" as kind, _, list(uids), str(target)]:
+                _ok(imap.uid(str(kind).upper(), _set(uids), target))
+            case ["expunge", name, list(uids)]:
+                flags: Operation = ["flags", name, uids, True, "\\Deleted"]
+                self.pending = flags  # two steps, two answers
+                _ok(imap.uid("STORE", _set(uids), "+FLAGS.SILENT", "(\\Deleted)"))
+                self.book.apply(flags, None)
+                self.pending = operation
+                _ok(imap.uid("EXPUNGE", _set(uids)))
+            case _:
+                raise AssertionError(operation)
+
+    def _pop(self, uids: list[int]) -> None:
+        port = self.child.port("pop3s")
+        try:
+            pop = poplib.POP3_SSL("127.0.0.1", port, context=self.trust, timeout=LINE_PATIENCE)
+        except poplib.error_proto as error:  # no greeting
+            raise EOFError from error
+        try:
+            pop.user(self.address)
+            pop.pass_(PASSWORD)
+            for number in range(1, len(uids) + 1):
+                pop.dele(number)
+            pop.quit()
+        except poplib.error_proto as error:
+            if "EOF" in str(error):  # poplib's word for a broken line
+                raise EOFError from error
+            raise
+        finally:
+            pop.close()
+
+    # After a restart
+
+    def compare(self) -> None:
+        """Everything is as the ledger says. What is there is the truth from now on."""
+        actual = self._read()
+        allowed = [self.book]
+        if self.pending is not None:
+            allowed.append(self.book.after(self.pending))  # type: ignore[arg-type]
+        fitting = [book for book in allowed if _boxes(book) == _boxes(actual)]
+        assert fitting, f"{self.name}, pending {self.pending}: {_difference(self.book, actual)}"
+        self.book = fitting[-1]
+        self.pending = None
+
+    def _read(self) -> Wire:
+        imap = self.log_in()
+        book = Wire()
+        before = _boxes(self.book)
+        for line in _ok(imap.list()):
+            name = re.sub(rb'.*"/" ', b"", line).decode().strip('"')
+            if name not in OWN and name not in ("X", "Y"):
+                continue
+            status = _ok(imap.status(name, "(UIDNEXT UIDVALIDITY HIGHESTMODSEQ MESSAGES)"))[0].decode()
+            facts = {k: int(v) for k, v in re.findall(r"(UIDNEXT|UIDVALIDITY|HIGHESTMODSEQ|MESSAGES) (\d+)", status)}
+            box = book.boxes[name] = Box(0, facts["UIDNEXT"])
+            _ok(imap.select(name, readonly=True))
+            if facts["MESSAGES"]:
+                self._read_messages(imap, box, facts["HIGHESTMODSEQ"])
+            self._check_identity(name, facts, known=name in before)
+        return book
+
+    def _read_messages(self, imap: imaplib.IMAP4_SSL, box: Box, highest: int) -> None:
+        for item in _ok(imap.fetch("1:*", "(UID FLAGS MODSEQ BODY.PEEK[])")):
+            if not isinstance(item, tuple):
+                continue
+            head: bytes = item[0]
+            uid, modseq = (int(_find(rb"%s \(?(\d+)" % word, head)) for word in (b"UID", b"MODSEQ"))
+            flags = frozenset(_find(rb"FLAGS \(([^)]*)\)", head).decode().split()) - {"\\Recent"}
+            assert uid not in box.messages
+            assert uid < box.uidnext
+            assert modseq <= highest
+            box.messages[uid] = (key_of(item[1]), flags)
+
+    def _check_identity(self, name: str, facts: dict[str, int], *, known: bool) -> None:
+        """UIDVALIDITY stays with a mailbox, and a new one of the same name has a greater one."""
+        old = self.validities.get(name, 0)
+        if known and name in OWN and old:
+            assert facts["UIDVALIDITY"] == old, name
+            assert facts["HIGHESTMODSEQ"] >= self.modseqs[name], name
+        else:
+            assert facts["UIDVALIDITY"] >= old, name
+        self.validities[name] = facts["UIDVALIDITY"]
+        self.modseqs[name] = facts["HIGHESTMODSEQ"]
+
+
+def _boxes(book: Book) -> dict[str, tuple[int, dict[int, tuple[str, frozenset[str]]]]]:
+    return {name: (box.uidnext, box.messages) for name, box in book.boxes.items()}
+
+
+def _difference(book: Book, actual: Book) -> str:
+    expected, found = _boxes(book), _boxes(actual)
+    lines = []
+    for name in sorted(expected.keys() | found.keys()):
+        (a, ours), (b, theirs) = expected.get(name, (0, {})), found.get(name, (0, {}))
+        if (a, ours) != (b, theirs):
+            lines.append(f"{name}: uidnext {a}, found {b}; {sorted(ours.items() ^ theirs.items(), key=str)}")
+    return "\n".join(lines)
+
+
+def _ok(answer: tuple[str, Any]) -> Any:
+    assert answer[0] == "OK", answer
+    return [item for item in answer[1] if item is not None]
+
+
+def _set(uids: list[int]) -> str:
+    return ",".join(map(str, uids))
+
+
+def _find(pattern: bytes, text: bytes) -> bytes:
+    found = re.search(pattern, text)
+    assert found, text[:300]
+    return found[1]
