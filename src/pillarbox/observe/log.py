@@ -7,6 +7,7 @@ is called a password, token or secret is never written, whatever an engine says 
 import json
 import logging
 import sys
+import time
 from collections.abc import Mapping, MutableMapping
 from functools import lru_cache
 from typing import Any, TextIO
@@ -85,6 +86,18 @@ def _one_line(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def _stamp(_logger: Any, _method: str, facts: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Now, in UTC, as RFC 3339 has it."""
+    seconds, microseconds = divmod(time.time_ns() // 1000, 1_000_000)
+    facts["timestamp"] = f"{_to_the_second(seconds)}.{microseconds:06d}Z"
+    return facts
+
+
+@lru_cache(maxsize=2)
+def _to_the_second(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+
+
 _json = json.JSONEncoder(default=repr)  # made once: json.dumps makes one for each line
 
 
@@ -107,7 +120,7 @@ def configure(*, level: str = "info", style: str = "auto", stream: TextIO | None
     text = style == "text" or (style == "auto" and stream.isatty())
     processors: list[Any] = [
         structlog.processors.add_log_level,
-        structlog.processors.TimeStamper("%H:%M:%S" if text else "iso", utc=not text),
+        structlog.processors.TimeStamper("%H:%M:%S", utc=False) if text else _stamp,
         _harmless,
     ]
     if text:
