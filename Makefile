@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: run test check format interop fuzz crash lock sbom bench clean help
+.PHONY: run test check format interop fuzz crash soak lock sbom bench clean help
 
 help:
 	@echo "make run      start a demo mail server on unprivileged ports"
@@ -12,6 +12,7 @@ help:
 	@echo "make check    format, lint, types, import directions, sizes, tests"
 	@echo "make interop  round trips with real mail programs (needs curl, swaks, msmtp, isync, fetchmail, mutt)"
 	@echo "make crash    kill the server under load, and look whether anything is lost: make crash [KILLS=50] [SEED=2]"
+	@echo "make soak     mixed load for long, looking at memory, descriptors, lag and the log: make soak [MINUTES=10]"
 	@echo "make fuzz     feed nonsense to parsers and engines: make fuzz [TARGET=imap] [SECONDS=60]"
 	@echo "make bench    measure against Postfix + Dovecot: make bench [ONLY=login,flags] [ROUNDS=3]"
 
@@ -63,6 +64,10 @@ KILLS ?= 50
 SEED ?= 2
 crash: $(STAMP)
 	@KILLS=$(KILLS) SEED=$(SEED) $(BIN)/python -m pytest -q -s -m slow tests/crash
+
+MINUTES ?= 10
+soak: $(STAMP)
+	@$(BIN)/python -W ignore -m tests.crash.soak --minutes $(MINUTES)
 
 lock:
 	uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --group dev pyproject.toml -o requirements.txt
