@@ -32,6 +32,7 @@ def fsck(
         for problem in problems:
             say(f"{problem}.")
     except NoServer:
+        _make_index_anew_if_needed(directory, repair=repair)
         problems = asyncio.run(_alone(directory, repair=repair))
     if not problems:
         say("The store is sound.")
@@ -44,6 +45,42 @@ def fsck(
     else:
         say(f"{len(problems)} problems, all repaired.")
     raise typer.Exit(1 if left else 0)
+
+
+def _make_index_anew_if_needed(directory: "Path", *, repair: bool) -> None:
+    """A store without a readable index cannot be opened; its segments suffice to make one."""
+    import asyncio
+
+    from pillarbox.cli.problem import LATER, Problem
+    from pillarbox.cli.progress import progress_bar
+    from pillarbox.cli.show import say
+    from pillarbox.store.api import StoreError
+    from pillarbox.store.embedded.rebuild import damage, rebuild
+
+    what = damage(directory)
+    if not what:
+        return
+    if not repair:
+        raise Problem(
+            f"{what[0].upper()}{what[1:]}.",
+            "No mail is lost: it is in the segments, and says where it belongs.",
+            "Restore a backup: it has all flags, folders and UIDs. Without one: pillarbox fsck --repair",
+        )
+    try:
+        with progress_bar("making a new index") as progress:
+            made = asyncio.run(rebuild(directory, progress=progress))
+    except (StoreError, OSError) as error:
+        raise Problem(f"No new index could be made: {error}.", "The old one is where it was.", status=LATER) from None
+    say(f"{what}: a new one was made of the segments, with {made.messages} messages of {made.accounts} accounts.")
+    if made.lost:
+        say(f"{made.lost} messages belong to nobody who is known: they are in lost+found of the postmaster.")
+    for problem in made.unreadable:
+        say(f"{problem}.")
+    for address in made.closed:
+        say(f"{address} needs a password: pillarbox account passwd {address}")
+    say("Flags are those at delivery, moved messages are where they came first, and deleted ones may be there again.")
+    if made.broken is not None:
+        say(f"The broken index is kept: {made.broken}")
 
 
 async def _alone(directory: "Path", *, repair: bool) -> list[str]:

@@ -66,7 +66,10 @@ class EmbeddedCheck:
     async def _index(self, _: bool) -> AsyncIterator[str]:  # noqa: FBT001
         for (line,) in await self._query("PRAGMA integrity_check"):
             if line != "ok":
-                yield f"the index is damaged: {line}. Restore a backup"
+                yield (
+                    f"the index is damaged: {line}. Restore a backup, or stop the server and let `pillarbox fsck --repair` "
+                    "make a new one"
+                )
 
     # Octets
 

@@ -130,8 +130,20 @@ def load(connection: apsw.Connection, state: State) -> None:
     """Fill an empty state from the index."""
     state.counters.update(query(connection, "SELECT name, value FROM counters"))
     state.domains.update(name for (name,) in connection.execute("SELECT name FROM domains"))
+    load_aliases(connection, state)
+    load_accounts(connection, state)
+    _load_mailboxes(connection, state)
+    state.last_blob = connection.execute("SELECT max(id) FROM blobs").get or 0
+
+
+def load_aliases(connection: apsw.Connection, state: State) -> None:
+    """The aliases only."""
     for key, address, targets in connection.execute("SELECT key, address, targets FROM aliases"):
         state.aliases[key] = Alias(address, tuple(targets.split("\n")) if targets else ())
+
+
+def load_accounts(connection: apsw.Connection, state: State) -> None:
+    """The accounts only, without their mailboxes."""
     for row in connection.execute(
         "SELECT id, key, address, disabled, quota, created, argon2, scram_salt, scram_iterations, scram_stored_key, "
         "scram_server_key, modseq FROM accounts"
@@ -140,6 +152,9 @@ def load(connection: apsw.Connection, state: State) -> None:
         hashes = PasswordHashes(argon2, ScramKeys(salt, iterations, stored, server))
         owner = Owner(Account(number, address, bool(disabled), quota, created), key, hashes, modseq)
         state.owners[number] = state.keys[key] = owner
+
+
+def _load_mailboxes(connection: apsw.Connection, state: State) -> None:
     for number, account, *rest in connection.execute(
         "SELECT id, account, name, special_use, object_id, uidvalidity, uidnext, modseq, recent, messages, octets "
         "FROM mailboxes"
@@ -152,4 +167,3 @@ def load(connection: apsw.Connection, state: State) -> None:
         owner.messages += mailbox.messages
     for account, name in connection.execute("SELECT account, name FROM subscriptions"):
         state.owners[account].subscriptions.add(name)
-    state.last_blob = connection.execute("SELECT max(id) FROM blobs").get or 0

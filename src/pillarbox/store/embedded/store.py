@@ -117,6 +117,10 @@ class EmbeddedStore:
             await self._intake.abandon(incoming)
             raise
 
+    async def commit(self, plan: Callable[[Batch], None]) -> None:
+        """Run any plan. Raises what it raises, StoreUnavailable."""
+        await self._writer.do(plan)
+
     async def keep_still(self) -> None:
         """Sweep and compact no more: this store is opened to be read."""
         await self._sweeper.close()
