@@ -4,6 +4,7 @@ Security: people and strangers choose names. Each function is linear and raises 
 """
 
 import re
+from functools import lru_cache
 
 from pillarbox.mail.address import Address, BadAddress, normalise_domain
 from pillarbox.store.api import INBOX, SEPARATOR, BadMailboxName
@@ -14,6 +15,7 @@ MAX_NAME = 1000
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
+@lru_cache(maxsize=1024)  # most people have the same few; what cannot be a name is not kept
 def mailbox_name(name: str) -> str:
     """The name as it is kept: INBOX in capitals, also as the first level of a longer name (RFC 9051 §5.1).
 
@@ -45,10 +47,18 @@ def address_key(address: str) -> str:
 
 def lookup_key(address: str) -> str:
     """`address_key` for look-ups: what is no address is found nowhere, and that is no error."""
+    return _usual_key(address) if len(address) <= _USUAL_LENGTH else _key(address)
+
+
+def _key(address: str) -> str:
     try:
         return address_key(address)
     except BadAddress:
         return ""
+
+
+_usual_key = lru_cache(maxsize=4096)(_key)  # each address of a message is looked up several times
+_USUAL_LENGTH = 100  # characters: strangers must not decide how much is kept
 
 
 def lookup_domain(domain: str) -> str:
