@@ -119,10 +119,11 @@ def test_any_octets(octets: bytes) -> None:
 
 
 def seconds(octets: bytes) -> float:
-    start = time.perf_counter()
+    """CPU seconds: a busy machine must not fail what is bounded."""
+    start = time.process_time()
     check(octets, parse(octets))
     summarise(octets)
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 def test_a_million_parts() -> None:
