@@ -26,7 +26,9 @@ class Faults:
     """What is the matter just now, read from the directory so that tests can change it while the server runs."""
 
     def __init__(self, folder: Path) -> None:
-        self._names = {name: str(folder / name) for name in ("full", "broken-write", "broken-read", "clock")}
+        self._names = {
+            name: str(folder / name) for name in ("full", "broken-write", "read-only", "broken-read", "clock")
+        }
 
     def present(self, name: str) -> bool:
         """Whether this fault is there."""
@@ -38,6 +40,8 @@ class Faults:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         if self.present("broken-write"):
             raise OSError(errno.EIO, os.strerror(errno.EIO))
+        if self.present("read-only"):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
     def refuse_reading(self) -> None:
         """Raises OSError while the disk cannot be read."""
@@ -100,6 +104,8 @@ def wrap_index(death: Death, faults: Faults) -> None:
                     raise apsw.FullError("database or disk is full")
                 if faults.present("broken-write"):
                     raise apsw.IOError("disk I/O error")
+                if faults.present("read-only"):
+                    raise apsw.ReadOnlyError("attempt to write a readonly database")
             return death.around(word, lambda: real.execute(self, statement, *arguments, **named))
 
     apsw.Connection = Connection  # type: ignore[misc]

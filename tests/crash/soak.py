@@ -19,7 +19,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.crash.ledger import Operation
 from tests.crash.people import COMMON, Lost, Person
 from tests.crash.server import DOMAIN, PASSWORD, Child
 from tests.crash.sink import running_sink
@@ -28,9 +27,6 @@ from tests.crash.test_sockets import RELAY, Town
 IDLERS = 10
 GUESTS = 2
 LIVES = 3
-CROWDED = 60
-"""Messages in a mailbox from which on its owner tidies up, so that there is as much at the end as at the beginning."""
-
 GROWTH = 1.25
 """How much more memory the last third of a life may need than the second third."""
 
@@ -39,7 +35,7 @@ EXPLAINED = {"login_failed", "login_deferred", "refused", "loop_late", "password
 
 
 class Resident(Person):
-    """A person who thinks, tidies up, and now and then just leaves."""
+    """A person who thinks, and now and then just leaves."""
 
     def stay(self, over: threading.Event, chance: random.Random) -> None:
         """Until it is over; the line may break only between two operations."""
@@ -59,13 +55,6 @@ class Resident(Person):
                 if not over.is_set():
                     raise
                 return
-
-    def _choose(self, chance: random.Random) -> Operation:
-        for name in ("INBOX", "Sent", "Work", "Home"):
-            uids = sorted(self.book.boxes[name].messages) if name in self.book.boxes else []
-            if len(uids) > CROWDED:
-                return ["expunge", name, uids[: CROWDED // 2]]
-        return super()._choose(chance)
 
 
 @dataclass

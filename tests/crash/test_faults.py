@@ -4,6 +4,7 @@ import imaplib
 import os
 import poplib
 import resource
+import signal
 import smtplib
 import socket
 import ssl
@@ -100,7 +101,7 @@ def count(house: House) -> int:
         return int(client.select("INBOX")[1][0] or 0)
 
 
-@pytest.mark.parametrize("name", ["full", "broken-write"])
+@pytest.mark.parametrize("name", ["full", "broken-write", "read-only"])
 def test_nothing_can_be_written(house: House, name: str) -> None:
     with house.imap() as client, house.imap() as other:
         pop = house.pop()
@@ -206,6 +207,23 @@ def test_the_clock_jumps(house: House, jump: float) -> None:
     assert count(house) == 5
 
 
+def test_no_processor_for_a_while(house: House) -> None:
+    """Whoever waits goes on waiting; the server says that it was late, and that it was not of its own making."""
+    assert house.child.process is not None
+    with house.imap() as client:
+        house.child.process.send_signal(signal.SIGSTOP)
+        time.sleep(1.5)
+        house.child.process.send_signal(signal.SIGCONT)
+        assert client.append("INBOX", "", "", body("second"))[0] == "OK"
+        deadline = time.monotonic() + 15
+        while not (late := [e for e in house.said("loop_late", "warning") if e["lag"] > 1]):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        assert late[0]["computed"] < late[0]["lag"] / 2
+    house.send("third")
+    assert count(house) == 3
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
 def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
     """A small file system, filled by somebody else, emptied again."""
@@ -214,8 +232,7 @@ def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
     if os.system(f"mount -t tmpfs -o size=8m none '{mount}' 2>/dev/null") != 0:
         pytest.skip("nothing can be mounted here")
     house = House(mount)
-    house.child.log = tmp_path / "log.json"
-    try:
+    try:  # the log is on it, too
         house.start()
         house.prepare()
         ballast = mount / "ballast"

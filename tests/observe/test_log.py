@@ -1,8 +1,10 @@
 """The log: one line an event, ids on each, and no secrets."""
 
+import errno
 import io
 import json
 import logging
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -85,6 +87,28 @@ def test_bugs_have_a_traceback_without_variables(style: str) -> None:
     assert password not in stream.getvalue()
     assert "Traceback" in stream.getvalue()
     assert "test_log.py" in stream.getvalue()
+
+
+def test_a_full_disk_under_the_log_stops_nobody() -> None:
+    class Disk(io.StringIO):
+        full = True
+
+        def write(self, text: str) -> int:
+            if self.full:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return super().write(text)
+
+    stream = Disk()
+    configure(style="json", stream=stream)
+    log = Log()
+    log.tell("started")
+    log.emit(LINK, "login", {})
+    logging.getLogger("asyncio").warning("slow")
+    stream.full = False
+    log.tell("stopped")
+    first, second = (json.loads(line) for line in stream.getvalue().splitlines())
+    assert (first["event"], first["level"], first["lines"]) == ("log_lines_lost", "error", 2)
+    assert second["event"] == "stopped"
 
 
 def test_libraries_are_heard() -> None:

@@ -109,9 +109,16 @@ class _ToStructlog(logging.Handler):
     """Lines of libraries that use the standard library's logging (asyncio's warnings, mostly)."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        structlog.get_logger().log(
-            record.levelno, "library", logger=record.name, text=record.getMessage(), exc_info=record.exc_info or None
-        )
+        try:
+            structlog.get_logger().log(
+                record.levelno,
+                "library",
+                logger=record.name,
+                text=record.getMessage(),
+                exc_info=record.exc_info or None,
+            )
+        except (OSError, ValueError):
+            pass  # see Log._write
 
 
 def configure(*, level: str = "info", style: str = "auto", stream: TextIO | None = None) -> None:
@@ -149,6 +156,7 @@ class Log:
 
     def __init__(self, *, level: str = "info") -> None:
         self._least = LEVELS[level]
+        self._lost = 0
         self._logger = structlog.get_logger().bind()  # bound once: the proxy binds anew for each line
 
     def set_level(self, level: str) -> None:
@@ -179,4 +187,13 @@ class Log:
         if "event" in facts:
             facts = {**facts, "event_": facts["event"]}
             del facts["event"]
-        self._logger.log(level, event, **facts)
+        try:
+            if self._lost:
+                self._logger.log(logging.ERROR, "log_lines_lost", lines=self._lost)
+                self._lost = 0
+            self._logger.log(level, event, **facts)
+        except (
+            OSError,
+            ValueError,
+        ):  # ValueError: the stream is closed. A full disk under the log must not stop the mail
+            self._lost += 1
