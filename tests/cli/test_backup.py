@@ -85,3 +85,12 @@ def test_what_cannot_be_done_is_explained(data: Path, words: tuple[str, ...], wh
     done = typed(*(word.format(data=data) for word in words))
     assert isinstance(done.exception, Problem)
     assert what in done.exception.what
+
+
+def test_one_account(data: Path, tmp_path: Path) -> None:
+    typed("backup", tmp_path / "b", "--data", data)
+    typed("account", "remove", "anna@example.test", "--yes", "--data", data)
+    done = typed("restore", tmp_path / "b", "--account", "anna@example.test", "--data", data)
+    assert done.exit_code == 0, done.output
+    assert done.stdout == "anna@example.test: 1 messages restored, 0 were there already.\n"
+    assert isinstance(typed("restore", tmp_path / "b", "--mailbox", "X", "--data", data).exception, Problem)

@@ -30,7 +30,7 @@ def perform(config: Path | None, data: Path | None, verb: str, /, **arguments: A
     try:
         return by_server(directory, verb, arguments)
     except NoServer:
-        return asyncio.run(_on_store(directory, verb, arguments))
+        return asyncio.run(on_store(directory, verb, arguments))
 
 
 def by_server(directory: Path, verb: str, arguments: dict[str, Any], *, patience: float = PATIENCE) -> Any:
@@ -80,7 +80,8 @@ async def open_store(directory: Path) -> "AsyncIterator[EmbeddedStore]":
         await store.close()
 
 
-async def _on_store(directory: Path, verb: str, arguments: dict[str, Any]) -> Any:
+async def on_store(directory: Path, verb: str, arguments: dict[str, Any]) -> Any:
+    """Carry it out on the store itself, where no server runs. Raises Problem."""
     from pillarbox.server.administration import Administration, Refusal
 
     async with open_store(directory) as store:

@@ -11,6 +11,7 @@ import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
+from pathlib import Path
 from time import time
 from typing import Any
 
@@ -228,6 +229,21 @@ class Administration:
         if check is None:
             raise Refusal("This store is not on a disk: there is nothing to check.")
         return [problem async for problem in check.problems(repair=repair)]
+
+    async def restore_mail(self, snapshot: str, address: str, mailbox: str | None = None) -> dict[str, Any]:
+        """Add the mail of one account, or of one of its mailboxes, out of a snapshot of a backup; nothing is doubled."""
+        from pillarbox.server.restoring import restore_mail
+        from pillarbox.store.embedded.manifest import BackupError
+        from pillarbox.store.embedded.snapshot import opened
+
+        try:
+            async with opened(Path(snapshot)) as source:
+                return asdict(await restore_mail(source, self._store, str(Address.parse(address)), mailbox))
+        except BackupError as error:
+            raise Refusal(
+                f"The backup cannot be read: {error}.",
+                "The server must be able to read it: look at its owner and mode.",
+            ) from None
 
     # --- the queue ---
 

@@ -204,6 +204,13 @@ class EmbeddedCheck:
         """The number that a query gives."""
         return int((await self._query(sql))[0][0])
 
+    async def crc(self, mailbox: int, uid: int) -> int:
+        """The checksum that a message's octets must have; -1 when there is no such message."""
+        rows = await self._query(
+            "SELECT crc FROM messages JOIN blobs ON id = blob WHERE mailbox = ? AND uid = ?", (mailbox, uid)
+        )
+        return int(rows[0][0]) if rows else -1
+
     async def _query(self, sql: str, values: tuple[object, ...] = ()) -> list[Any]:
         return await self._workers.read(query, sql, values)
 
