@@ -251,3 +251,11 @@ async def test_a_store_of_a_newer_version_in_it_is_said(store: EmbeddedStore, da
     index.pragma("user_version", 999)
     index.close()
     assert any("newer Pillarbox" in p for p in await problems(made))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_what_root_makes_in_a_data_directory_belongs_to_its_owner(tmp_path: Path) -> None:
+    os.chown(tmp_path, 4711, 4712)
+    with keep_segments(tmp_path):
+        status = (tmp_path / "backup.lock").stat()
+    assert (status.st_uid, status.st_gid) == (4711, 4712)

@@ -37,6 +37,9 @@ def may_remove(directory: Path) -> Iterator[bool]:
 def _opened(directory: Path) -> Iterator[int]:
     file = os.open(directory / GUARD_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
+        if os.geteuid() == 0:  # root made the backup; the server, as its own user, must be able to lock it, too
+            owner = directory.stat()
+            os.fchown(file, owner.st_uid, owner.st_gid)
         yield file
     finally:
         os.close(file)
