@@ -4,6 +4,7 @@ It works on the open store, in small steps beside its other work. A finding that
 mailbox and UID. It repairs counters, places of octets that are somewhere else, rows that lead nowhere. It never deletes mail.
 """
 
+import json
 from collections.abc import AsyncIterator
 from itertools import pairwise
 from pathlib import Path
@@ -82,7 +83,7 @@ class EmbeddedCheck:
             "SELECT id, segment, offset, size, crc FROM blobs WHERE id > ? ORDER BY id LIMIT ?", (last, _BLOBS)
         ):
             last = rows[-1][0]
-            for blob, segment, offset, size, crc in await self._workers.run(self._unreadable, rows):
+            for blob, segment, offset, size, crc in await self._misplaced(rows):
                 if elsewhere is None:
                     elsewhere = await self._workers.run(self._all_records)
                 found = await self._workers.run(self._whole, elsewhere.get(blob, []), size, crc)
@@ -92,10 +93,25 @@ class EmbeddedCheck:
                     yield f"the octets of {who} are missing or damaged ({where}): restore them from a backup"
                     continue
                 if repair:
-                    await self._execute("UPDATE blobs SET segment = ?, offset = ? WHERE id = ?", (*found, blob))
+                    await self._execute(
+                        "UPDATE blobs SET segment = ?, offset = ? WHERE id = ? AND segment = ? AND offset = ?",
+                        (*found, blob, segment, offset),
+                    )
                 yield f"the octets of {who} are not where the index says ({where}), but elsewhere" + _repaired(repair)
             done += len(rows)
             self._progress(done, total)
+
+    async def _misplaced(self, rows: list[tuple[int, int, int, int, int]]) -> list[tuple[int, int, int, int, int]]:
+        """Rows whose octets are not there although the index still says so: compaction moves octets while we look."""
+        found: list[tuple[int, int, int, int, int]] = []
+        while rows := await self._workers.run(self._unreadable, rows):
+            now = await self._query(
+                "SELECT id, segment, offset, size, crc FROM blobs WHERE id IN (SELECT value FROM json_each(?))",
+                (json.dumps([row[0] for row in rows]),),
+            )
+            found += [row for row in now if row in rows]
+            rows = [row for row in now if row not in rows]
+        return found
 
     def _unreadable(self, rows: list[tuple[int, int, int, int, int]]) -> list[tuple[int, int, int, int, int]]:
         return [
@@ -112,7 +128,10 @@ class EmbeddedCheck:
         return found
 
     def _records(self, segment: int) -> list[Record]:
-        return list(segments.scan(self._folder, segment))
+        try:
+            return list(segments.scan(self._folder, segment))
+        except FileNotFoundError:
+            return []  # compacted away meanwhile
 
     def _whole(self, candidates: list[tuple[int, Record]], size: int, crc: int) -> tuple[int, int] | None:
         for number, record in candidates:
@@ -193,8 +212,9 @@ class EmbeddedCheck:
             if repair:
                 await self._execute("UPDATE segments SET live = ? WHERE id = ?", (real, segment))
             yield f"segment {segment:08x} holds {real} octets that live, not {live}" + _repaired(repair)
+        numbers = await self._workers.run(segments.numbers, self._folder)
         known = {segment for (segment,) in await self._query("SELECT id FROM segments")}
-        for number in await self._workers.run(segments.numbers, self._folder):
+        for number in numbers:
             if number not in known:
                 count = len(await self._workers.run(self._records, number))
                 if count:
