@@ -7,6 +7,7 @@ from base64 import b64encode
 import pytest
 from tests.imap.client import CUTS, EPOCH, Client, Cut, Server
 
+from pillarbox.imap.search import program
 from pillarbox.mail.date import DAY
 from pillarbox.store.api import NewMessage
 from pillarbox.store.spool import Spool
@@ -345,3 +346,29 @@ async def test_programs_of_keys_against_sets(server: Server) -> None:
     for _ in range(60):
         keys, expected = program(4)
         assert await found(client, keys) == sorted(expected), keys
+
+
+async def test_the_store_says_where_a_text_may_be(
+    server: Server, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mail = server.store.mail
+    asked: list[str] = []
+    read: list[int] = []
+    octets = mail.octets
+
+    async def may_hold(_account: int, _mailbox: int, needle: str) -> list[int]:
+        asked.append(needle)
+        return [2, 3, 99]
+
+    async def counted(account: int, mailbox: int, uid: int, start: int = 0, length: int | None = None) -> bytes | None:
+        read.append(uid)
+        return await octets(account, mailbox, uid, start, length)
+
+    monkeypatch.setattr(program, "FEW", 0)
+    monkeypatch.setattr(mail, "may_hold", may_hold)
+    monkeypatch.setattr(mail, "octets", counted)
+    assert await found(client, "TEXT PLAIN") == [2]
+    assert (asked, read) == (["plain"], [2, 3])
+    assert await found(client, "NOT BODY Quarterly") == [2, 3]
+    assert await found(client, "UNSEEN BODY Quarterly") == []
+    assert read == [2, 3, 2, 3, 3]

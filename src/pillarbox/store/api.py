@@ -232,6 +232,10 @@ class Mail(Protocol):
     ) -> bytes | None:
         """A message's octets, or a part of them; None when it is gone."""
 
+    async def may_hold(self, account: int, mailbox: int, needle: str) -> Sequence[int] | None:
+        """UIDs, ascending, of all messages whose text (header and body, see `mail.full_text`) holds a folded needle, and
+        maybe of some that do not. None: the home cannot tell, so that any message may."""
+
     async def find_message_id(self, account: int, mailbox: int, message_id: str) -> Sequence[int]:
         """UIDs of the messages with this Message-ID (with its angle brackets), ascending."""
 

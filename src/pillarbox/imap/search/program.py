@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pillarbox.imap.search.column import COLUMNS, Column
 from pillarbox.imap.search.key import All, Either, Key, MessageKey, Not, ViewKey
 from pillarbox.imap.search.scope import Candidate, Cost, Positions, Scope
-from pillarbox.imap.search.text_keys import HeaderHas
+from pillarbox.imap.search.text_keys import BodyHas, HeaderHas, TextHas
 from pillarbox.imap.turns import give_way
 from pillarbox.store.api import Mail
 
@@ -16,6 +16,9 @@ BATCH = 256
 
 BATCH_OCTETS = 1024 * 1024
 """Octets that are decoded before others get their turn: some ten milliseconds."""
+
+FEW = 4
+"""Messages that are read sooner than the store can say what they may hold."""
 
 WORTH_A_COLUMN = 4
 """A column that lacks so many messages for each candidate is not brought up to date: reading the candidates is cheaper."""
@@ -74,6 +77,11 @@ class Program:
                 others.append(key)
             else:
                 candidates = self._among(column.holding(key.needle), candidates)
+        for key in others:
+            if isinstance(key, BodyHas | TextHas) and len(candidates) > FEW:
+                may = await self.mail.may_hold(self.account, self.mailbox, key.needle)
+                if may is not None:
+                    candidates = self._among(may, candidates)
         return await self._read_all(tuple(others), candidates) if others and candidates else candidates
 
     async def _column(self, key: HeaderHas, candidates: Positions) -> Column | None:

@@ -18,6 +18,7 @@ from pillarbox.store.api import (
 from pillarbox.store.embedded import acceptance, mailboxes, messages, notes
 from pillarbox.store.embedded.batch import Batch, NextBatch, Undecided
 from pillarbox.store.embedded.incoming import Incoming, Intake
+from pillarbox.store.embedded.indexer import Indexer
 from pillarbox.store.embedded.mailboxes import existing_name
 from pillarbox.store.embedded.notes import Delivered
 from pillarbox.store.embedded.records import Records
@@ -33,12 +34,15 @@ from pillarbox.store.view import MailboxView
 class EmbeddedMail:
     """Implements `store.api.Mail`."""
 
-    def __init__(self, state: State, writer: Writer, views: Views, intake: Intake, records: Records) -> None:
+    def __init__(
+        self, state: State, writer: Writer, views: Views, intake: Intake, records: Records, indexer: Indexer
+    ) -> None:
         self._state = state
         self._writer = writer
         self._views = views
         self._intake = intake
         self._records = records
+        self._indexer = indexer
 
     # Mailboxes
 
@@ -167,6 +171,9 @@ class EmbeddedMail:
         found = self._state.mailbox(account, mailbox)
         view = found.loaded() or await self._views.open(found)
         return await self._records.octets(view, uid, start, length)
+
+    async def may_hold(self, account: int, mailbox: int, needle: str) -> Sequence[int] | None:
+        return await self._indexer.holding(self._state.mailbox(account, mailbox).id, needle)
 
     async def find_message_id(self, account: int, mailbox: int, message_id: str) -> Sequence[int]:
         _, view = await self._source(account, mailbox)

@@ -15,6 +15,7 @@ from pillarbox.store.embedded.compaction import Compaction
 from pillarbox.store.embedded.directory import EmbeddedDirectory
 from pillarbox.store.embedded.fsck import EmbeddedCheck
 from pillarbox.store.embedded.incoming import Incoming, Intake
+from pillarbox.store.embedded.indexer import Indexer
 from pillarbox.store.embedded.mail import EmbeddedMail
 from pillarbox.store.embedded.mailboxes import existing_name
 from pillarbox.store.embedded.notes import Delivered
@@ -53,13 +54,15 @@ class EmbeddedStore:
         self._reader = SegmentReader(place.segments, self._workers)
         self._blobs = BlobReader(self._near, self._reader)
         records = Records(self._near, self._workers, self._blobs)
+        self._indexer = Indexer(place.directory, known, self._near, self._blobs, observer)
         self._directory = EmbeddedDirectory(known, self._writer)
-        self._mail = EmbeddedMail(known, self._writer, self._views, self._intake, records)
+        self._mail = EmbeddedMail(known, self._writer, self._views, self._intake, records, self._indexer)
         self._queue = EmbeddedQueue(self._writer, self._near, self._blobs, self._prepare_bounce)
         self._check = EmbeddedCheck(known, self._writer, self._views, place.segments, self._workers)
         compaction = Compaction(self._writer, log, self._reader, self._near, self._workers, observer)
         self._sweeper = Sweeper(self._writer, compaction, self._near, observer)
         self._writer.on_garbage = self._sweeper.wake
+        self._sweeper.on_swept = self._indexer.forget
 
     @classmethod
     async def open(
@@ -102,6 +105,11 @@ class EmbeddedStore:
         """Finds and repairs damage, see `store.api.Check`."""
         return self._check
 
+    @property
+    def indexer(self) -> Indexer:
+        """Makes searches for text fast."""
+        return self._indexer
+
     def spool(self) -> Spool:
         return Spool(str(self._place.incoming))
 
@@ -130,6 +138,7 @@ class EmbeddedStore:
             return
         self._closed = True
         await self._sweeper.close()
+        await self._indexer.close()
         await self._views.close()
         if self._state.recent_claims:
             await self._writer.do(lambda batch: batch.then(lambda: None))

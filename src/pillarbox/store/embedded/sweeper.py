@@ -6,6 +6,7 @@ queue entry refers to it.
 """
 
 import asyncio
+from collections.abc import Callable
 
 import apsw
 import msgspec
@@ -44,6 +45,7 @@ class Sweeper:
         self._lock = asyncio.Lock()
         self._garbage = asyncio.Event()
         self._garbage.set()  # the last run may have left some
+        self.on_swept: Callable[[list[int]], None] = lambda _blobs: None  # told which blobs may be gone
         self._task = asyncio.create_task(self._run(), name="pillarbox-sweeper")
 
     def wake(self) -> None:
@@ -110,6 +112,7 @@ class Sweeper:
                 (f"DELETE FROM blobs WHERE {_DEAD}", ids),
                 ("DELETE FROM released WHERE blob IN (SELECT value FROM json_each(?1))", ids),
             )
+            self.on_swept(found)
         return bool(found)
 
     async def _execute(self, *statements: Statement) -> None:

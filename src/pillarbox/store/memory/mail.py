@@ -244,6 +244,12 @@ class MemoryMail:
         message = self._mailbox(account, mailbox).messages.get(uid)
         return None if message is None else message.octets[start : None if length is None else start + length]
 
+    async def may_hold(self, account: int, mailbox: int, needle: str) -> Sequence[int] | None:
+        """Not known: there is no index."""
+        self._mailbox(account, mailbox)
+        del needle
+        return None
+
     async def find_message_id(self, account: int, mailbox: int, message_id: str) -> Sequence[int]:
         messages = self._mailbox(account, mailbox).messages
         return sorted(uid for uid, m in messages.items() if m.summary.message_id == message_id)

@@ -1,0 +1,206 @@
+"""The full-text index never misses a message: random texts, restarts, what is not indexed yet, what went."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import apsw
+import pytest
+from tests.store.conftest import HASHES
+
+from pillarbox.mail.full_text import MAX_TEXT, full_text
+from pillarbox.mail.mime import parse
+from pillarbox.mail.search_text import folded
+from pillarbox.mail.text import body_texts, header_text
+from pillarbox.store.api import NewMessage, Relay
+from pillarbox.store.embedded import EmbeddedStore, indexer, text_index
+from pillarbox.store.embedded.text_index import TEXT_FILE
+from pillarbox.store.spool import Spool
+
+WORDS = [
+    "invoice", "INVOICE", "Straße", "Grüße", "ſtop", "İstanbul", "日本語のメール", 'a"b"c', "aaaa", "n\0ul",
+    "\U0001f600\U0001f601\U0001f602", "<b>bo</b>ld", "&eacute;t&eacute;", "x AND y", "NEAR(a b)", "a*", "'quoted'",
+    "\ufffe\uffff\ufffe",
+]  # fmt: skip
+NEEDLES = [
+    "invoice", "voic", "strasse", "ÜSS", "stop", "i̇stan", "日本語", "本語の", 'a"b', '"b"', "aaa", "aaaaa", "bold", "été",
+    "n\0u", "x and y", "near(", "'quoted'", "\U0001f600\U0001f601\U0001f602", "subject: ", "\ufffe\uffff", "\ufffe\uffff\ufffe",
+    "ab", "", "\ud800abc", "voice invoice invoice invoice",
+]  # fmt: skip
+
+
+def message(source: random.Random) -> bytes:
+    subject, body = (" ".join(source.choices(WORDS, k=source.randrange(5))) for _ in range(2))
+    kind = source.choice(("plain", "html"))
+    return (
+        f"Subject: {subject}\r\nContent-Type: text/{kind}; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n{body}\r\n"
+    ).encode()
+
+
+def holds(octets: bytes, needle: str) -> bool:
+    tree = parse(octets)
+    texts = [header_text(octets, 0, tree.body), *body_texts(octets, tree)]
+    return any(needle in folded(text) for text in texts)
+
+
+@pytest.fixture
+async def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[EmbeddedStore]:
+    monkeypatch.setattr(indexer, "_TICK", 3600)  # only when a test says so
+    store = await EmbeddedStore.open(tmp_path / "store")
+    await store.directory.add_domain("example.test")
+    await store.directory.add_account("alice@example.test", HASHES)
+    yield store
+    await store.close()
+
+
+async def put(store: EmbeddedStore, octets: list[bytes], mailbox: str = "INBOX") -> list[int]:
+    alice = await account(store)
+    return list((await store.mail.append(alice, mailbox, [NewMessage(Spool.of(each)) for each in octets])).uids)
+
+
+async def account(store: EmbeddedStore) -> int:
+    found = await store.directory.account("alice@example.test")
+    assert found is not None
+    return found.id
+
+
+async def may_hold(store: EmbeddedStore, needle: str, mailbox: str = "INBOX") -> list[int] | None:
+    alice = await account(store)
+    view = await store.mail.open(alice, mailbox)
+    found = await store.mail.may_hold(alice, view.mailbox, folded(needle))
+    return None if found is None else list(found)
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_every_message_that_holds_a_needle_is_named(seed: int, home: EmbeddedStore) -> None:
+    source = random.Random(seed)
+    octets = {}
+    for _ in range(3):
+        new = [message(source) for _ in range(70)]
+        octets.update(zip(await put(home, new), new, strict=True))
+        await home.indexer.catch_up()
+        late = [message(source) for _ in range(3)]
+        octets.update(zip(await put(home, late), late, strict=True))
+        for needle in NEEDLES:
+            named = await may_hold(home, needle)
+            if named is not None:
+                assert named == sorted(set(named))
+                assert {uid for uid, each in octets.items() if holds(each, folded(needle))} <= {*named}, needle
+    await home.indexer.catch_up()
+    assert await may_hold(home, "nowhere at all") == []
+    for needle in ("ab", "", "n\0u", "\ud800abc"):
+        assert await may_hold(home, needle) is None
+
+
+async def test_it_survives_a_restart_and_ids_that_come_again(home: EmbeddedStore, tmp_path: Path) -> None:
+    [uid] = await put(home, [b"Subject: first\r\n\r\nelephants\r\n"])
+    await home.indexer.catch_up()
+    await home.close()
+    again = await EmbeddedStore.open(tmp_path / "store")
+    await again.indexer.catch_up()
+    assert await may_hold(again, "elephants") == [uid]
+    assert await may_hold(again, "giraffes") == []
+    await again.close()
+    # An index that is ahead of the store, as after restoring an older backup, forgets what it knows too much.
+    connection = text_index.connect(tmp_path / "store", writer=True)
+    text_index.add(connection, [(blob, "elephants", True) for blob in range(50, 60)], [61], 61)
+    connection.close()
+    restored = await EmbeddedStore.open(tmp_path / "store")
+    new = await put(restored, [b"Subject: %d\r\n\r\ngiraffes\r\n" % n for n in range(80)])
+    await restored.indexer.catch_up()
+    assert await may_hold(restored, "elephants") == [uid]
+    assert await may_hold(restored, "giraffes") == new
+    await restored.close()
+
+
+async def test_another_main_index_means_another_text_index(home: EmbeddedStore, tmp_path: Path) -> None:
+    alice = await account(home)
+    [uid] = await put(home, [b"Subject: first\r\n\r\nelephants\r\n"])
+    await home.indexer.catch_up()
+    await home.close()
+    folder = tmp_path / "store"
+    (folder / "earlier").write_bytes((folder / "index.sqlite").read_bytes())
+    later = await EmbeddedStore.open(folder)
+    await later.mail.expunge(alice, (await later.mail.open(alice, "INBOX")).mailbox, [uid], deleted_only=False)
+    await later.indexer.catch_up()
+    await later._sweeper._sweep_messages()
+    await later._sweeper._sweep_blobs()
+    await later.indexer.catch_up()
+    assert await may_hold(later, "elephants") == []
+    await later.close()
+    (folder / "earlier").rename(folder / "index.sqlite")
+    restored = await EmbeddedStore.open(folder)
+    await restored.indexer.catch_up()
+    assert await may_hold(restored, "elephants") == [uid]
+    await restored.close()
+
+
+@pytest.mark.parametrize("damage", [b"", b"no database at all" * 500])
+async def test_a_lost_or_damaged_index_is_made_again(damage: bytes, home: EmbeddedStore, tmp_path: Path) -> None:
+    [uid] = await put(home, [b"Subject: first\r\n\r\nelephants\r\n"])
+    await home.indexer.catch_up()
+    await home.close()
+    (tmp_path / "store" / TEXT_FILE).write_bytes(damage)
+    again = await EmbeddedStore.open(tmp_path / "store")
+    await again.indexer.catch_up()
+    assert await may_hold(again, "elephants") == [uid]
+    assert await may_hold(again, "giraffes") == []
+    assert (tmp_path / "store" / TEXT_FILE).stat().st_mode & 0o777 == 0o600
+    await again.close()
+
+
+async def test_copies_are_found_and_what_went_leaves_the_index(home: EmbeddedStore, tmp_path: Path) -> None:
+    alice = await account(home)
+    uids = await put(home, [b"Subject: %d\r\n\r\nelephants\r\n" % n for n in range(3)])
+    await home.indexer.catch_up()
+    inbox = await home.mail.open(alice, "INBOX")
+    copied = await home.mail.copy(alice, inbox.mailbox, uids[:1], "Archive")
+    assert await may_hold(home, "elephants", "Archive") == list(copied.target)
+    await home.mail.expunge(alice, inbox.mailbox, uids[:2], deleted_only=False)
+    await home._sweeper.sweep()
+    await home.indexer.catch_up()
+    reader = text_index.connect(tmp_path / "store", writer=False)
+    assert len(reader.execute("SELECT rowid FROM texts('\"ele\"')").fetchall()) == 2
+    reader.close()
+    assert await may_hold(home, "elephants") == [uids[2]]
+
+
+async def test_what_cannot_be_indexed_wholly_always_counts(home: EmbeddedStore) -> None:
+    long = b"Subject: long\r\n\r\n" + b"words and words \r\n" * (MAX_TEXT // 16) + b"the end\r\n"
+    assert full_text(long)[1] is False
+    huge = b"Subject: huge\r\n\r\n" + b"x" * (indexer.MAX_MESSAGE + 1)
+    uids = await put(home, [long, huge, b"Subject: short\r\n\r\nwords\r\n"])
+    await home.accept(Spool.of(b"Subject: out\r\n\r\nwords\r\n"), [], Relay("Q1", "", [("bob@example.net", {})]))
+    await home.indexer.catch_up()
+    assert await may_hold(home, "the end") == uids[:2]
+    assert await may_hold(home, "short") == uids
+
+
+async def test_a_fault_makes_searches_slow_not_wrong(home: EmbeddedStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    await put(home, [b"Subject: first\r\n\r\nelephants\r\n"])
+    await home.indexer.catch_up()
+
+    def broken(*_: object) -> list[int]:
+        raise apsw.CorruptError("disk image is malformed")
+
+    monkeypatch.setattr(text_index, "holding", broken)
+    assert await may_hold(home, "elephants") is None
+
+
+async def test_it_runs_by_itself_once_mail_stops_arriving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    events: list[tuple[str, object]] = []
+    monkeypatch.setattr(indexer, "_TICK", 0.01)
+    monkeypatch.setattr(indexer, "_PAUSE", 0.01)
+    store = await EmbeddedStore.open(tmp_path / "store", observer=lambda event, **facts: events.append((event, facts)))
+    await store.directory.add_domain("example.test")
+    alice = (await store.directory.add_account("alice@example.test", HASHES)).id
+    await put(store, [b"Subject: %d\r\n\r\nelephants\r\n" % n for n in range(120)])
+    view = await store.mail.open(alice, "INBOX")
+    for _ in range(300):
+        found = await store.mail.may_hold(alice, view.mailbox, "giraffes")
+        if found == []:
+            break
+        await asyncio.sleep(0.01)
+    assert (found, events) == ([], [])
+    await store.close()
