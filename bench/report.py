@@ -135,9 +135,7 @@ def _chart(rows: list[Figure], path: Path) -> None:
     axes.bar_label(bars, labels=[f" {r.ratio:.1f}×" for r in rows], fontsize=8)
     axes.axvline(1, color="#b23a48", linewidth=1)
     axes.set_xscale("log")
-    axes.set_xlabel(
-        "server CPU that Postfix + Dovecot need / that Pillarbox needs (right of the line: Pillarbox is ahead)"
-    )
+    axes.set_xlabel("times less server CPU than Postfix + Dovecot", fontsize=9)
     axes.tick_params(labelsize=8)
     axes.spines[["top", "right"]].set_visible(False)
     figure.tight_layout()
