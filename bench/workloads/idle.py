@@ -24,7 +24,8 @@ async def push(stack: Stack, meter: Meter) -> None:
         heard = session.wire.ask(b"", lambda buffer: b" EXISTS\r\n" in buffer)
         start = time.perf_counter()
         await sender.send(account(99), mail[i])
-        await asyncio.wait_for(heard, 30)
+        async with asyncio.timeout(30):
+            await heard
         meter.latencies.append(time.perf_counter() - start)
     meter.end(100)
     await sender.quit()

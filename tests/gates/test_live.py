@@ -39,7 +39,8 @@ async def conversation(address: tuple[str, int], octets: bytes) -> bytes:
     await reader.readline()
     writer.write(octets)
     writer.write_eof()
-    said = await asyncio.wait_for(reader.read(), 10)
+    async with asyncio.timeout(10):
+        said = await reader.read()
     writer.close()
     return said
 

@@ -129,7 +129,8 @@ class Recorder:
         if event not in self.names():
             signal = asyncio.Event()
             self._waiting.append((event, signal))
-            await asyncio.wait_for(signal.wait(), 10)
+            async with asyncio.timeout(10):
+                await signal.wait()
         return next(facts for name, facts in self.events if name == event)
 
 

@@ -124,7 +124,8 @@ async def test_line_that_drips_does_not_count_as_heard() -> None:
         for _ in range(200):
             writer.write(b"x")
             try:
-                assert await asyncio.wait_for(reader.read(100), 0.02) == b"too slow\r\n"
+                async with asyncio.timeout(0.02):
+                    assert await reader.read(100) == b"too slow\r\n"
                 break
             except TimeoutError:
                 continue

@@ -99,7 +99,8 @@ async def test_a_pipelining_client_over_stls(server: Server, trust: ssl.SSLConte
     assert (await reader.readline()).startswith(b"+OK")
     await writer.start_tls(trust, server_hostname="localhost")
     writer.write(f"USER {ADDRESS}\r\nPASS {PASSWORD}\r\n".encode() + b"RETR 3\r\nRETR 1\r\nRETR 3\r\nQUIT\r\n")
-    said = await asyncio.wait_for(reader.read(), 20)
+    async with asyncio.timeout(20):
+        said = await reader.read()
     large = MESSAGES[2].replace(b"\n.", b"\n..")
     assert said.count(large) == 2
     assert said.endswith(b".\r\n+OK Goodbye; 0 messages deleted\r\n")

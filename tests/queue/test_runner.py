@@ -12,6 +12,7 @@ from pillarbox.queue.policy import DAY, HOUR, MINUTE, Schedule, Smarthost
 from pillarbox.queue.routing import Peer
 from pillarbox.smtp.client.transaction import Transaction
 from pillarbox.store.api import QueueRecipient, RecipientState, StoreUnavailable
+from pillarbox.store.changes import QueueChanged
 
 
 async def test_delivered_and_gone() -> None:
@@ -273,6 +274,20 @@ async def test_run_wakes_on_new_mail_and_finishes_on_cancel() -> None:
     with pytest.raises(asyncio.CancelledError):
         await running
     assert await house.store.queue.entries() == []
+
+
+@pytest.mark.parametrize("steps", range(6))
+async def test_a_cancellation_that_comes_with_news_is_heard(steps: int) -> None:
+    house = await House().open()
+    running = asyncio.create_task(house.runner.run())
+    await asyncio.sleep(0.01)  # it waits
+    house.runner._on_change(QueueChanged())
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    running.cancel()
+    done, _ = await asyncio.wait({running}, timeout=10)
+    assert done
+    assert running.cancelled()
 
 
 async def test_run_retries_by_time() -> None:

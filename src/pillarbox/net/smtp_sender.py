@@ -249,7 +249,8 @@ class _Session(asyncio.Protocol):
             local_addr=source,
         )
         try:
-            await asyncio.wait_for(connecting, policy.connect)
+            async with asyncio.timeout(policy.connect):
+                await connecting
         except ssl.SSLError as error:
             raise TlsFailed(_tls_reply(error)) from None
         except TimeoutError:
@@ -295,7 +296,8 @@ class _Session(asyncio.Protocol):
                 continue  # a reply came while we waited for room, and has its answer
             self._news.clear()
             try:
-                await asyncio.wait_for(self._news.wait(), client.timeout)
+                async with asyncio.timeout(client.timeout):
+                    await self._news.wait()
             except TimeoutError:
                 client.lost(f"the server was silent for {client.timeout:.0f} seconds")
 
@@ -309,7 +311,8 @@ class _Session(asyncio.Protocol):
             transport.write(chunks[0] if len(chunks) == 1 else b"".join(chunks))
         if not self._room.is_set():
             try:
-                await asyncio.wait_for(self._room.wait(), self.client.timeout)
+                async with asyncio.timeout(self.client.timeout):
+                    await self._room.wait()
             except TimeoutError:
                 self.client.lost(f"the server took nothing for {self.client.timeout:.0f} seconds")
 

@@ -134,7 +134,8 @@ class QueueRunner:
         due = await self._store.queue.next_due()
         sleep = LONGEST_SLEEP if due is None else min(max(due - self._clock(), SHORTEST_SLEEP), LONGEST_SLEEP)
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._changed.wait(), sleep)
+            async with asyncio.timeout(sleep):
+                await self._changed.wait()
 
     async def _finish(self) -> None:
         if self._running:

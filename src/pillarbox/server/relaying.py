@@ -138,7 +138,8 @@ async def own_addresses(smtp: tuple[str, int] | None, port: int) -> frozenset[st
         return frozenset((smtp[0],))
     looking = asyncio.get_running_loop().getaddrinfo(socket.gethostname(), None)
     try:
-        found = {str(entry[4][0]) for entry in await asyncio.wait_for(looking, 2.0)}
+        async with asyncio.timeout(2.0):
+            found = {str(entry[4][0]) for entry in await looking}
     except OSError:  # TimeoutError is one
         found = set()
     return frozenset(found | {"127.0.0.1", "::1"})
