@@ -1,80 +1,96 @@
-"""Runs targets under atheris: `python -m fuzz [TARGET ...] [--seconds 60]`. New inputs that reach new code are added to
-`.fuzz/NAME/`; the kept corpus is only read. A finding ends the run of its target and is written to `.fuzz/findings/`.
+"""Runs targets: `python -m fuzz [TARGET ...] [--seconds 60] [--jobs 2]`, or one input: `python -m fuzz TARGET --input BASE64`.
+
+New inputs that reach new code are added to `.fuzz/NAME/`; the kept corpus is only read. A finding ends the run of its
+target, is printed in base64 with the command that repeats it, and is written to `.fuzz/findings/`.
 """
 
 import argparse
 import os
+import re
 import subprocess
 import sys
+from base64 import b64decode, b64encode
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
-CORPUS = Path(__file__).parent / "corpus"
-WORK = ROOT / ".fuzz"
+from fuzz import run
+from fuzz.place import FINDINGS, ROOT, WORK, names
 
-LONGEST = 4096
-"""Octets of an input: longer ones are what the tests of limits are for."""
-SLOWEST = 5
-"""Seconds after which an input counts as a finding."""
-LARGEST = 2048
-"""MiB of memory at which a run counts as a finding."""
+SHOWN = 60
+"""Lines of a finding's log that are printed."""
+_STATISTICS = re.compile(r"stat::(\w+): +(\d+)")
 
 
-def fuzz(target: str, seconds: int) -> None:
-    """Run one target in this process; ends it."""
-    try:
-        import atheris
-    except ImportError:
-        sys.exit(
-            "atheris is not installed: `make fuzz` installs it, where there is a wheel for this Python (3.11-3.13)."
-        )
-    with atheris.instrument_imports(include=["pillarbox"]):
-        from fuzz.targets import TARGETS
-    grown, findings = WORK / target, WORK / "findings"
-    grown.mkdir(parents=True, exist_ok=True)
-    findings.mkdir(parents=True, exist_ok=True)
-    arguments = [
-        sys.argv[0], str(grown), str(CORPUS / target), f"-max_total_time={seconds}", f"-max_len={LONGEST}",
-        f"-timeout={SLOWEST}", f"-rss_limit_mb={LARGEST}", f"-artifact_prefix={findings}/{target}-",
-        "-print_final_stats=1", "-verbosity=1",
-    ]  # fmt: skip
-    atheris.Setup(arguments, TARGETS[target])
-    atheris.Fuzz()
+def fuzz(target: str, seconds: int) -> tuple[bool, str]:
+    """Run one target in a process of its own: whether all was well, and what to say of it."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}  # this checkout, installed or not
+    before, log = run.findings(target), WORK / f"{target}.log"
+    command = [sys.executable, "-m", "fuzz", "--here", "--seconds", str(seconds), target]
+    with log.open("wb") as output:
+        status = subprocess.run(
+            command, cwd=ROOT, env=environment, stdout=output, stderr=output, check=False
+        ).returncode
+    text = log.read_text(errors="replace")
+    statistics = dict(_STATISTICS.findall(text))
+    said = f"{target:14} {statistics.get('number_of_executed_units', '?'):>9} inputs"
+    if statistics.get("peak_rss_mb"):
+        said += f"  {statistics.get('new_units_added', '?'):>5} new  {statistics['peak_rss_mb']:>4} MiB"
+    if not status:
+        return True, f"{said}  fine\n"
+    lines = [f"{said}  FOUND SOMETHING", *text.splitlines()[-SHOWN:]]
+    for path in sorted(run.findings(target) - before):
+        encoded = b64encode(path.read_bytes()).decode()
+        lines += [
+            f"The input, in base64: {encoded}",
+            f"Do it again:          make fuzz TARGET={target} INPUT={encoded}",
+            f"After mending, keep it under a name that says what it was: fuzz/corpus/{target}/NAME",
+        ]
+    return False, "\n".join(lines) + "\n"
 
 
-def names() -> list[str]:
-    """Every target; each has a folder in the corpus."""
-    return sorted(path.name for path in CORPUS.iterdir() if path.is_dir())
+def fuzz_all(targets: list[str], seconds: int, jobs: int) -> bool:
+    """Run targets, some at a time, printing each as it ends."""
+    FINDINGS.mkdir(parents=True, exist_ok=True)
+    fine = True
+    with ThreadPoolExecutor(jobs) as pool:
+        for well, said in pool.map(lambda target: fuzz(target, seconds), targets):
+            sys.stdout.write(said)
+            sys.stdout.flush()
+            fine = fine and well
+    return fine
+
+
+def octets_of(given: str) -> bytes:
+    """An input, given as a file's name or in base64."""
+    return Path(given).read_bytes() if Path(given).is_file() else b64decode(given, validate=True)
 
 
 def main() -> int:
-    """Each target in a process of its own; 0 when nothing was found."""
+    """0 when nothing was found."""
     parser = argparse.ArgumentParser(prog="python -m fuzz", description="Coverage-guided fuzzing.")
     parser.add_argument("targets", nargs="*", choices=[*names(), []], help="default: all")
     parser.add_argument("--seconds", type=int, default=60, help="for each target")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="targets at a time")
+    parser.add_argument("--input", help="run one input of one target: a file, or base64")
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     chosen = parser.parse_args()
-    if chosen.here:
-        fuzz(chosen.targets[0], chosen.seconds)
+    if chosen.input is not None:
+        if len(chosen.targets) != 1:
+            parser.error("--input needs one target")
+        run.again(chosen.targets[0], octets_of(chosen.input))
+        sys.stdout.write("nothing wrong with this input\n")
         return 0
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}  # this checkout, installed or not
-    found = []
-    for target in chosen.targets or names():
-        log = WORK / f"{target}.log"
-        WORK.mkdir(exist_ok=True)
-        with log.open("wb") as output:
-            command = [sys.executable, "-m", "fuzz", "--here", "--seconds", str(chosen.seconds), target]
-            status = subprocess.run(
-                command, cwd=ROOT, env=environment, stdout=output, stderr=output, check=False
-            ).returncode
-        text = log.read_text(errors="replace")
-        inputs = [line.split()[-1] for line in text.splitlines() if "number_of_executed_units" in line]
-        sys.stdout.write(f"{target:14} {inputs[-1] if inputs else '?':>10} inputs  {'found' if status else 'fine'}\n")
-        sys.stdout.flush()
-        if status:
-            found.append(target)
-            sys.stdout.write("\n".join(text.splitlines()[-60:]) + "\n")
-    return 1 if found else 0
+    if chosen.here:
+        if not run.available():
+            return run.blind(chosen.targets[0], chosen.seconds)
+        run.guided(chosen.targets[0], chosen.seconds)
+    if not run.available():
+        version = ".".join(map(str, sys.version_info[:2]))
+        sys.stdout.write(
+            f"WARNING: atheris has no wheel for Python {version} here, so inputs are NOT guided by coverage: the kept\n"
+            "corpus and random damage to it are run instead, within the same bounds. Python 3.11 to 3.13 can do more.\n"
+        )
+    return 0 if fuzz_all(chosen.targets or names(), chosen.seconds, chosen.jobs) else 1
 
 
 if __name__ == "__main__":

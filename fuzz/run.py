@@ -1,0 +1,81 @@
+"""One target in this process: guided by coverage under atheris, or blind where atheris is not to be had."""
+
+import random
+import sys
+import traceback
+from hashlib import sha1
+from itertools import count
+from pathlib import Path
+from time import monotonic
+
+from fuzz import dictionary, mutation
+from fuzz.bounds import bounded
+from fuzz.place import CORPUS, FINDINGS, WORK
+
+LONGEST = 4096
+"""Octets of an input: longer ones are what the tests of limits are for."""
+HANGS = 30
+"""Seconds by the wall clock after which libFuzzer itself ends a run: for a hang outside of Python."""
+MEMORY = 768
+"""MiB of the whole process at which a run counts as a finding: a leak over many inputs."""
+
+
+def guided(target: str, seconds: int) -> None:
+    """Run under atheris; ends this process."""
+    import atheris
+
+    with atheris.instrument_imports(include=["pillarbox"]):
+        from fuzz.targets import TARGETS
+    grown = WORK / target
+    grown.mkdir(parents=True, exist_ok=True)
+    words = dictionary.path_of(target)
+    arguments = [
+        sys.argv[0], str(grown), str(CORPUS / target), f"-max_total_time={seconds}", f"-max_len={LONGEST}",
+        f"-timeout={HANGS}", f"-rss_limit_mb={MEMORY}", f"-artifact_prefix={FINDINGS}/{target}-",
+        "-print_final_stats=1", "-verbosity=1", "-len_control=20", *([f"-dict={words}"] if words else []),
+    ]  # fmt: skip
+    atheris.Setup(arguments, bounded(TARGETS[target]))
+    atheris.Fuzz()
+
+
+def blind(target: str, seconds: int) -> int:
+    """Run damaged inputs; 1 after a finding."""
+    from fuzz.targets import TARGETS
+
+    run = bounded(TARGETS[target])
+    seeds = [path.read_bytes() for path in sorted((CORPUS / target).iterdir())]
+    end = monotonic() + seconds
+    inputs = mutation.damaged(seeds, dictionary.words(target), random.Random(), LONGEST)
+    for number in count():
+        octets = seeds[number] if number < len(seeds) else next(inputs)
+        try:
+            run(octets)
+        except BaseException:
+            traceback.print_exc()
+            (FINDINGS / f"{target}-crash-{sha1(octets).hexdigest()}").write_bytes(octets)
+            return 1
+        if monotonic() >= end:
+            sys.stderr.write(f"stat::number_of_executed_units: {number + 1}\n")
+            return 0
+    raise AssertionError
+
+
+def again(target: str, octets: bytes) -> None:
+    """One input, once: what it raises is the finding."""
+    from fuzz.targets import TARGETS
+
+    bounded(TARGETS[target])(octets)
+
+
+def available() -> bool:
+    """Whether atheris can be had in this Python."""
+    try:
+        import atheris  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+def findings(target: str) -> set[Path]:
+    """Inputs that were found to break something."""
+    return set(FINDINGS.glob(f"{target}-*"))
