@@ -5,6 +5,7 @@ from base64 import b64encode
 from pathlib import Path
 
 import pytest
+
 from fuzz import __main__ as command
 from fuzz import run
 from fuzz.bounds import LARGEST, TooLarge, TooSlow, bounded

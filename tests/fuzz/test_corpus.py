@@ -7,6 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
+
 from fuzz import dictionary
 from fuzz.bounds import bounded
 from fuzz.mutation import damaged
