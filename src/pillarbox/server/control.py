@@ -3,13 +3,15 @@
 `{"verb": "add_domain", "arguments": {...}}` is answered by `{"result": ...}`, or by
 `{"error": ..., "advice": ..., "later": ...}`.
 
-Security: whoever can connect may do everything. The socket lies in the data directory (0700) and is 0600 itself.
+Security: whoever is heard may do everything. The socket lies in the data directory (0700), is 0600 itself, and hears only
+the server's own user and root, whatever became of those modes.
 """
 
 import asyncio
 import json
 import os
 import socket
+import struct
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,8 @@ MAX_REQUEST = 1024 * 1024
 
 _PATH_ROOM = 100
 """Octets that surely fit into a socket address (108 on Linux, 104 elsewhere)."""
+
+_NOT_YOURS = {"error": "The server hears its own user and root only.", "advice": "Use sudo.", "later": False}
 
 Handler = Callable[[str, dict[str, Any]], Awaitable[Any]]
 """Carries out one verb. Raises Refused-like errors with `text`, `advice` and `later`."""
@@ -76,13 +80,14 @@ class ControlServer:
         self.path.unlink(missing_ok=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard = may_command(peer_user(writer.get_extra_info("socket")), os.geteuid())
         task = asyncio.current_task()
         if task is not None:
             self._callers.add(task)
             task.add_done_callback(self._callers.discard)
         try:
             while line := await reader.readline():
-                answer = await self._answer(line)
+                answer = await self._answer(line) if heard else _NOT_YOURS
                 writer.write(json.dumps(answer).encode() + b"\n")
                 await writer.drain()
         except (ConnectionError, ValueError):  # ValueError: a line above MAX_REQUEST
@@ -112,6 +117,22 @@ class ControlServer:
         except Exception as error:
             self._bug(verb, error)
             return {"error": "The server made a mistake.", "advice": "Its log says more.", "later": False}
+
+
+def may_command(user: int | None, own: int) -> bool:
+    """Whether a caller's user id may command a server that runs as `own`. None, where the system does not tell: the modes
+    of the file and its directory have let the caller through."""
+    return user is None or user in (0, own)
+
+
+def peer_user(connection: socket.socket) -> int | None:
+    """The user id of the process at the other end (SO_PEERCRED of Linux), None where the system does not tell."""
+    if not hasattr(socket, "SO_PEERCRED"):
+        return None
+    _, user, _ = struct.unpack(
+        "3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    )
+    return int(user)
 
 
 def call(path: Path, verb: str, arguments: dict[str, Any], *, patience: float = 120.0) -> Any:
