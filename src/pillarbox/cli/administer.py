@@ -82,10 +82,15 @@ async def open_store(directory: Path) -> "AsyncIterator[EmbeddedStore]":
 
 async def on_store(directory: Path, verb: str, arguments: dict[str, Any]) -> Any:
     """Carry it out on the store itself, where no server runs. Raises Problem."""
+    async with open_store(directory) as store:
+        return await perform_on(store, verb, arguments)
+
+
+async def perform_on(store: "EmbeddedStore", verb: str, arguments: dict[str, Any]) -> Any:
+    """Carry it out on an open store. Raises Problem."""
     from pillarbox.server.administration import Administration, Refusal
 
-    async with open_store(directory) as store:
-        try:
-            return await Administration(store).perform(verb, arguments)
-        except Refusal as refusal:
-            raise _problem(refusal.text, refusal.advice, later=refusal.later) from None
+    try:
+        return await Administration(store).perform(verb, arguments)
+    except Refusal as refusal:
+        raise _problem(refusal.text, refusal.advice, later=refusal.later) from None

@@ -1,4 +1,4 @@
-"""A progress bar for long work, on a terminal; nothing elsewhere."""
+"""How far long work is: a bar on a terminal; elsewhere nothing, or a line now and then."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,3 +19,24 @@ def progress_bar(what: str) -> Iterator["Progress"]:
     with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def progress_lines(what: str) -> Iterator["Progress"]:
+    """A progress bar on a terminal; elsewhere a plain line on standard error for each tenth of the work."""
+    import sys
+
+    if sys.stderr.isatty():
+        with progress_bar(what) as progress:
+            yield progress
+        return
+    told = -1
+
+    def tell(done: int, total: int) -> None:
+        nonlocal told
+        tenth = done * 10 // total if total else 10
+        if tenth > told:
+            told = tenth
+            sys.stderr.write(f"{what}: {done} of {total}\n")
+
+    yield tell

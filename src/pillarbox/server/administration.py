@@ -30,6 +30,7 @@ from pillarbox.store.api import (
     StoreError,
     StoreUnavailable,
 )
+from pillarbox.store.upkeep import SearchIndex
 
 
 class Refusal(Exception):
@@ -229,6 +230,36 @@ class Administration:
         if check is None:
             raise Refusal("This store is not on a disk: there is nothing to check.")
         return [problem async for problem in check.problems(repair=repair)]
+
+    def _search_index(self) -> SearchIndex:
+        index: SearchIndex | None = getattr(self._store, "indexer", None)
+        if index is None:
+            raise Refusal("This store is not on a disk: it has no index.")
+        return index
+
+    async def index_status(self, address: str | None = None) -> dict[str, Any]:
+        """How far the full-text index is with each account (or with one), and what it takes on the disk, in octets."""
+        index = self._search_index()
+        wanted = None if address is None else (await self._account(address)).id
+        names = {account.id: account.address for account in await self._directory.accounts()}
+        accounts = [
+            {
+                "address": names[each.account],
+                "messages": each.messages,
+                "indexed": each.messages - each.waiting - each.apart,
+                "waiting": each.waiting,
+                "apart": each.apart,
+            }
+            for each in await index.status()
+            if each.account in names and wanted in (None, each.account)
+        ]
+        accounts.sort(key=lambda a: str(a["address"]).rpartition("@")[::-2])
+        return {"octets": await index.octets(), "accounts": accounts}
+
+    async def rebuild_index(self, address: str | None = None) -> None:
+        """Begin to make the full-text index of one account's messages anew, or all of it; it goes on in the background."""
+        index = self._search_index()
+        await index.rebuild(None if address is None else (await self._account(address)).id)
 
     async def restore_mail(self, snapshot: str, address: str, mailbox: str | None = None) -> dict[str, Any]:
         """Add the mail of one account, or of one of its mailboxes, out of a snapshot of a backup; nothing is doubled."""

@@ -8,7 +8,7 @@ Invariants (each home keeps them; `tests/store/contract` checks them):
 - Every method that changes something is one transaction: wholly done or not at all.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
@@ -21,6 +21,8 @@ from pillarbox.store.directory import Directory as Directory
 from pillarbox.store.directory import PasswordHashes as PasswordHashes
 from pillarbox.store.flags import NONE, Flags
 from pillarbox.store.spool import Spool
+from pillarbox.store.upkeep import Check as Check
+from pillarbox.store.upkeep import Progress as Progress
 from pillarbox.store.view import MailboxView
 
 INBOX = "INBOX"
@@ -377,13 +379,3 @@ class Store(Protocol):
 
     async def close(self) -> None:
         """Finish what was begun, then let go of everything."""
-
-
-Progress = Callable[[int, int], None]
-"""How far long work is: done and all, of whatever takes the time."""
-
-
-class Check(Protocol):
-    """What `pillarbox fsck` needs of a home that has files."""
-
-    def problems(self, *, repair: bool, progress: Progress | None = None) -> AsyncIterator[str]: ...

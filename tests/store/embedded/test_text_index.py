@@ -104,7 +104,7 @@ async def test_it_survives_a_restart_and_ids_that_come_again(home: EmbeddedStore
     await again.close()
     # An index that is ahead of the store, as after restoring an older backup, forgets what it knows too much.
     connection = text_index.connect(tmp_path / "store", writer=True)
-    text_index.add(connection, [(blob, "elephants", True) for blob in range(50, 60)], [61], 61)
+    text_index.add(connection, [(blob, "elephants", True) for blob in range(50, 60)], [61], [], 61)
     connection.close()
     restored = await EmbeddedStore.open(tmp_path / "store")
     new = await put(restored, [b"Subject: %d\r\n\r\ngiraffes\r\n" % n for n in range(80)])

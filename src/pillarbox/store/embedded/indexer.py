@@ -1,27 +1,31 @@
 """Fills the full-text index behind deliveries, in small steps while no mail arrives, and asks it for searches.
 
-Invariant: an index that is behind, damaged or gone makes searches slower, never wrong. A step never holds up the event loop:
-short messages are decoded on it one at a time, long ones and the index's own work in a thread.
+Invariant: an index that is behind, damaged or gone makes searches slower, never wrong. A damaged one is dropped and made anew.
+A step never holds up the event loop: short messages are decoded on it one at a time, long ones and the index's own work in
+a thread.
 """
 
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Concatenate, ParamSpec
+from typing import Concatenate, ParamSpec, TypeVar
 
 import apsw
 
 from pillarbox.mail.full_text import full_text
-from pillarbox.store.api import StoreError
+from pillarbox.store.api import Progress, StoreError, StoreUnavailable
 from pillarbox.store.embedded import text_index
 from pillarbox.store.embedded.reading import BlobReader
 from pillarbox.store.embedded.schema import query
 from pillarbox.store.embedded.state import State
 from pillarbox.store.embedded.text_index import Text
 from pillarbox.store.embedded.writer import Observer
+from pillarbox.store.upkeep import Indexed
 
 P = ParamSpec("P")
+T = TypeVar("T")
 
 STEP = 50
 """Messages that one transaction of the index takes: some 20 ms of a thread."""
@@ -36,10 +40,32 @@ _TICK = 0.5  # seconds without a new message after which indexing goes on
 _PAUSE = 20 * _TICK
 _PATIENCE = 120  # ticks: so long deliveries without a pause keep it waiting, then it does a step at a time
 _AT_ONCE = 64 * 1024  # octets that are decoded within a millisecond
+_RETRY = 60.0  # seconds after trouble of the disk; twice as long each time, up to
+_RETRY_LIMIT = 3600.0
+
+_BLOBS = "SELECT id, size, EXISTS (SELECT 1 FROM messages WHERE blob = blobs.id) FROM blobs WHERE "
+
+Row = tuple[int, int, int]
+"""A blob, its octets, whether a message has it."""
+
+
+@dataclass(slots=True)
+class _Read:
+    """What was read of some blobs: their texts, and those that have none."""
+
+    texts: list[Text] = field(default_factory=list)
+    unread: list[int] = field(default_factory=list)
+    last: int = 0
+
+    @property
+    def number(self) -> int:
+        """How many."""
+        return len(self.texts) + len(self.unread)
 
 
 class Indexer:
-    """Runs as one task until `close`. `near` is a connection to the main index for the event loop."""
+    """Implements `store.upkeep.SearchIndex`; runs as one task until `close`. `near` is a connection to the main index for the
+    event loop."""
 
     def __init__(
         self, directory: Path, state: State, near: apsw.Connection, blobs: BlobReader, observer: Observer
@@ -54,10 +80,15 @@ class Indexer:
         self._reading = ThreadPoolExecutor(1, "pillarbox-search")
         self._writer: apsw.Connection | None = None
         self._reader: apsw.Connection | None = None
+        self._lock = asyncio.Lock()  # one step at a time
         self._mark = 0
+        self._listed = True  # there may be something in the list `again`
+        self._damage = ""
         self._patience = _PATIENCE
         self._dead: list[int] = []
         self._task = asyncio.create_task(self._run(), name="pillarbox-indexer")
+
+    # What others ask of it
 
     async def holding(self, mailbox: int, needle: str) -> list[int] | None:
         """UIDs of a mailbox, ascending, of all messages whose text holds the folded needle, and maybe of others. None: it
@@ -65,23 +96,65 @@ class Indexer:
         terms = text_index.terms(needle)
         if terms is None or self._reader is None:
             return None
-        loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(self._reading, text_index.holding, self._reader, mailbox, terms)
-        except apsw.Error as error:
+            return await self._ask(text_index.holding, mailbox, terms)
+        except (apsw.CorruptError, apsw.NotADBError) as error:
+            self._damage = str(error)
+        except (apsw.Error, StoreError) as error:
             self._observer("search_index_failed", reason=str(error))
-            return None
+        return None
 
     def forget(self, blobs: list[int]) -> None:
         """These blobs may be gone: look, and take them out."""
         self._dead += blobs
 
-    async def catch_up(self) -> None:
-        """Index everything that there is now. Raises apsw.Error, OSError, StoreError."""
-        await self._open()
-        while await self._step():
-            pass
-        await self._bury()
+    async def status(self) -> list[Indexed]:
+        try:
+            async with self._lock:
+                await self._open()
+            counts = await self._ask(text_index.counts)
+        except (apsw.Error, OSError) as error:
+            raise StoreUnavailable(f"the full-text index cannot be read now ({error})") from error
+        found = []
+        for number, owner in self._state.owners.items():
+            here = [counts[mailbox] for mailbox in owner.mailboxes if mailbox in counts]
+            waiting = min(owner.messages, sum(waiting for waiting, _ in here))  # what is expunged stays a while
+            apart = min(owner.messages - waiting, sum(apart for _, apart in here))
+            found.append(Indexed(number, owner.messages, waiting, apart))
+        return found
+
+    async def octets(self) -> int:
+        return await asyncio.to_thread(text_index.octets, self._directory)
+
+    async def rebuild(self, account: int | None = None) -> None:
+        mailboxes = None if account is None else list(self._state.owner(account).mailboxes)
+        try:
+            async with self._lock:
+                if mailboxes is None:
+                    await self._drop()
+                await self._open()
+                if mailboxes is not None:
+                    await self._write(text_index.redo, await self._ask(text_index.blobs_of, mailboxes))
+                    self._listed = True
+        except (apsw.Error, OSError) as error:
+            raise StoreUnavailable(f"the full-text index cannot be made anew now ({error})") from error
+
+    async def catch_up(self, progress: Progress | None = None) -> None:
+        try:
+            async with self._lock:
+                await self._open()
+                total = await self._left() if progress else 0
+            done = 0
+            while some := await self._step():
+                done += some
+                if progress:
+                    progress(min(done, total), total)
+            async with self._lock:
+                await self._bury()
+        except (apsw.Error, OSError) as error:
+            if isinstance(error, text_index.DAMAGE):
+                self._damage = str(error)
+            raise StoreUnavailable(f"the full-text index cannot be filled now ({error})") from error
 
     async def close(self) -> None:
         """Stop; what is half done goes on at the next start."""
@@ -89,43 +162,50 @@ class Indexer:
         await asyncio.gather(self._task, return_exceptions=True)
         self._writing.shutdown()
         self._reading.shutdown()
-        for connection in (self._reader, self._writer):
-            if connection is not None:
-                connection.close()
+        self._close_connections()
+
+    # The task
 
     async def _run(self) -> None:
-        try:
-            await self._open()
-            while True:
-                arrived = await self._quiet()
-                clock = asyncio.get_running_loop().time
+        retry, once_more = _RETRY, 0.0
+        while True:
+            try:
+                async with self._lock:
+                    await self._open()
                 while True:
-                    start = clock()
-                    if not await self._step():
-                        if self._mark < arrived:  # ids that were given, but not committed (yet)
-                            await asyncio.sleep(_PAUSE)
-                        break
-                    if self._state.last_blob != arrived:
-                        break
-                    await asyncio.sleep(clock() - start)  # half of the time is others'
-                await self._bury()
-        except (apsw.Error, OSError, StoreError) as error:  # until the next start
-            self._observer("search_index_failed", reason=str(error))
+                    await self._fill()
+                    retry = _RETRY
+            except text_index.DAMAGE as error:
+                self._damage = str(error)
+                await asyncio.sleep(once_more)
+                once_more = min(2 * once_more + _RETRY, _RETRY_LIMIT)
+            except (apsw.Error, OSError, StoreError) as error:
+                self._observer("search_index_failed", reason=str(error))
+                await asyncio.sleep(retry)
+                retry = min(2 * retry, _RETRY_LIMIT)
 
-    async def _open(self) -> None:
-        if self._writer is None:
-            loop = asyncio.get_running_loop()
-            opening = loop.run_in_executor(self._writing, text_index.prepare, self._directory, self._first_new - 1)
-            self._writer = await asyncio.shield(opening)
-            self._mark = text_index.mark(self._writer)
-            self._reader = text_index.connect(self._directory, writer=False)
+    async def _fill(self) -> None:
+        """Wait until there is something to do, and do it until other work comes."""
+        arrived = await self._quiet()
+        clock = asyncio.get_running_loop().time
+        while True:
+            start = clock()
+            if not await self._step():
+                if self._mark < arrived:  # ids that were given, but not committed (yet)
+                    await asyncio.sleep(_PAUSE)
+                break
+            if self._state.last_blob != arrived:
+                break
+            await asyncio.sleep(clock() - start)  # half of the time is others'
+        async with self._lock:
+            await self._bury()
 
     async def _quiet(self) -> int:
         """Wait until there is something to do and nothing else arrives; the id of the last blob then."""
         last = -1
         while True:
             now = self._state.last_blob
-            if not (now > self._mark or self._dead):
+            if not (now > self._mark or self._dead or self._listed or self._damage):
                 self._patience = _PATIENCE
             elif now == last or (self._patience <= 0 and last >= 0):
                 if now == last:
@@ -136,33 +216,98 @@ class Indexer:
             last = now
             await asyncio.sleep(_TICK)
 
-    async def _step(self) -> bool:
-        """The next blobs; whether there were any."""
-        rows = query(
-            self._near,
-            "SELECT id, segment, offset, size, EXISTS (SELECT 1 FROM messages WHERE blob = blobs.id) FROM blobs "
-            "WHERE id > ? ORDER BY id LIMIT ?",
-            (self._mark, STEP),
-        )
-        texts: list[Text] = []
-        unread: list[int] = []
-        mark, octets = self._mark, 0
-        for blob, *_, size, has_message in rows:
-            # An id that was passed over may still be on its way: large messages get theirs long before their commit.
-            unread += range(max(mark + 1, self._first_new), blob)
-            mark = blob
+    async def _open(self) -> None:
+        if self._damage:
+            self._observer("search_index_damaged", reason=self._damage)
+            await self._drop()
+        if self._reader is not None:
+            return
+        try:
+            await self._connect()
+        except text_index.DAMAGE as error:
+            self._observer("search_index_damaged", reason=str(error))
+            await self._drop()
+            await self._connect()
+
+    async def _connect(self) -> None:
+        loop = asyncio.get_running_loop()
+        opening = loop.run_in_executor(self._writing, text_index.prepare, self._directory, self._first_new - 1)
+        self._writer = await asyncio.shield(opening)
+        self._mark = text_index.mark(self._writer)
+        self._reader = text_index.connect(self._directory, writer=False)
+        self._listed = True
+
+    async def _drop(self) -> None:
+        """Remove the index; from here on everything counts as not indexed."""
+        loop = asyncio.get_running_loop()
+        reader, self._reader = self._reader, None
+        writer, self._writer = self._writer, None
+        for threads, connection in ((self._reading, reader), (self._writing, writer)):
+            if connection is not None:
+                await loop.run_in_executor(threads, connection.close)
+        await loop.run_in_executor(self._writing, text_index.drop, self._directory)
+        self._mark, self._damage = 0, ""
+
+    def _close_connections(self) -> None:
+        for connection in (self._reader, self._writer):
+            if connection is not None:
+                connection.close()
+        self._reader = self._writer = None
+
+    # Steps
+
+    async def _step(self) -> int:
+        """The next blobs; how many there were."""
+        async with self._lock:
+            await self._open()
+            return await self._go_on() or await self._go_back()
+
+    async def _go_on(self) -> int:
+        """Blobs above the mark."""
+        rows: list[Row] = query(self._near, f"{_BLOBS} id > ? ORDER BY id LIMIT ?", (self._mark, STEP))
+        if not rows:
+            return 0
+        read = await self._read(rows)
+        # An id that was passed over may still be on its way: large messages get theirs long before their commit.
+        there = {row[0] for row in rows}
+        missing = [b for b in range(max(self._mark + 1, self._first_new), read.last) if b not in there]
+        await self._write(text_index.add, read.texts, read.unread, missing, read.last)
+        self._mark = read.last
+        self._listed = self._listed or bool(missing)
+        return read.number
+
+    async def _go_back(self) -> int:
+        """Blobs of the list `again`."""
+        after = 0
+        while self._listed:
+            blobs = await self._write(text_index.listed, after, STEP)
+            marks = ",".join("?" * len(blobs))
+            rows: list[Row] = query(self._near, f"{_BLOBS} id IN ({marks}) ORDER BY id", blobs)
+            there = {row[0] for row in rows}
+            gone = [blob for blob in blobs if blob < self._first_new and blob not in there]
+            if rows or gone:
+                read = await self._read(rows)
+                await self._write(text_index.replace, read.texts, read.unread, gone)
+                return read.number + len(gone)
+            after = blobs[-1] if blobs else 0
+            self._listed = bool(blobs)  # else all that is left is still on its way
+        return 0
+
+    async def _read(self, rows: list[Row]) -> _Read:
+        """The texts of the first of these blobs, as many as make a step."""
+        read = _Read()
+        octets = 0
+        for blob, size, has_message in rows:
             text = await self._text(blob, size) if has_message and size <= MAX_MESSAGE else None
             if text is None:
-                unread.append(blob)
+                read.unread.append(blob)
             else:
-                texts.append(text)
+                read.texts.append(text)
+            read.last = blob
             octets += size
             if octets > STEP_OCTETS:
                 break
-        if rows:
-            await self._write(text_index.add, texts, unread, mark)
-            self._mark = mark
-        return bool(rows)
+        return read
 
     async def _text(self, blob: int, size: int) -> Text | None:
         try:
@@ -189,10 +334,30 @@ class Indexer:
             there = {blob for (blob,) in query(self._near, f"SELECT id FROM blobs WHERE id IN ({marks})", some)}
             await self._write(text_index.remove, [blob for blob in some if blob not in there and blob <= self._mark])
 
+    async def _left(self) -> int:
+        """How many blobs are to be put into the index."""
+        [(above,)] = query(self._near, "SELECT count(*) FROM blobs WHERE id > ?", (self._mark,))
+        return int(above) + await self._write(text_index.list_length)
+
     async def _write(
-        self, step: Callable[Concatenate[apsw.Connection, P], None], *arguments: P.args, **named: P.kwargs
-    ) -> None:
+        self, step: Callable[Concatenate[apsw.Connection, P], T], *arguments: P.args, **named: P.kwargs
+    ) -> T:
         """A step in the index's thread. Cancelled, it is still waited for by `close`."""
         writer = self._writer
         assert writer is not None
-        await asyncio.get_running_loop().run_in_executor(self._writing, lambda: step(writer, *arguments, **named))
+        return await asyncio.get_running_loop().run_in_executor(
+            self._writing, lambda: step(writer, *arguments, **named)
+        )
+
+    async def _ask(
+        self, question: Callable[Concatenate[apsw.Connection, P], T], *arguments: P.args, **named: P.kwargs
+    ) -> T:
+        """A question in the searches' thread. Raises apsw.Error, StoreUnavailable."""
+
+        def ask() -> T:
+            reader = self._reader  # asked here: `_drop` closes it in this thread
+            if reader is None:
+                raise StoreUnavailable("the full-text index is just being made anew")
+            return question(reader, *arguments, **named)
+
+        return await asyncio.get_running_loop().run_in_executor(self._reading, ask)

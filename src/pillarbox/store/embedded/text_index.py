@@ -4,7 +4,8 @@ It is derived data in a file of its own, so that nothing here ever holds up a co
 It names every message whose folded text holds the needle, and some that do not; whoever asks reads those.
 
 Blobs up to `mark` are in it; above it, and those in `partial`, count as holding everything. Blob ids are never given again
-while a process runs; entries above the last id that it found when it started are dropped then.
+while a process runs; entries above the last id that it found when it started are dropped then. `again` lists blobs up to the
+mark that are still to be put into it, anew or at all; they are in `partial` too.
 `origin` is the main index's file (its inode): for another one, restored or rebuilt, all is made again, since what had
 been taken out may be back.
 """
@@ -14,13 +15,25 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import apsw
+import msgspec
 
 from pillarbox.store.embedded.schema import INDEX_FILE
 
 TEXT_FILE = "text.sqlite"
+_FILES = tuple(TEXT_FILE + suffix for suffix in ("", "-wal", "-shm"))
 
 MIN_NEEDLE = 3
 """Characters: a trigram."""
+
+DAMAGE = (
+    apsw.CorruptError,
+    apsw.NotADBError,
+    apsw.SQLError,
+    apsw.ConstraintError,
+    apsw.MismatchError,
+    apsw.FormatError,
+)
+"""Errors that say that the file is not what was written; all others are the disk's or the machine's trouble."""
 
 _MAX_TERMS = 16  # trigrams of a long needle that are looked up: more exclude hardly any message
 
@@ -31,9 +44,12 @@ _SCHEMA = """
     CREATE TABLE partial (blob INTEGER PRIMARY KEY);
     CREATE TABLE progress (mark INTEGER NOT NULL, origin INTEGER NOT NULL);
 """
+_TABLES = ("texts", "partial", "progress", "again")
 
 Text = tuple[int, str, bool]
 """A blob, its folded text, and whether that is all of it."""
+
+_json = msgspec.json.Encoder()
 
 
 def connect(directory: Path, *, writer: bool) -> apsw.Connection:
@@ -53,15 +69,6 @@ def connect(directory: Path, *, writer: bool) -> apsw.Connection:
 def prepare(directory: Path, last_blob: int) -> apsw.Connection:
     """The writer's connection, for an index of this version that knows nothing above the last blob.
     Raises apsw.Error, OSError."""
-    try:
-        return _prepared(directory, last_blob)
-    except apsw.Error:
-        for suffix in ("", "-wal", "-shm"):
-            (directory / (TEXT_FILE + suffix)).unlink(missing_ok=True)
-        return _prepared(directory, last_blob)
-
-
-def _prepared(directory: Path, last_blob: int) -> apsw.Connection:
     os.close(os.open(directory / TEXT_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     connection = connect(directory, writer=True)
     try:
@@ -69,15 +76,16 @@ def _prepared(directory: Path, last_blob: int) -> apsw.Connection:
             origin = (directory / INDEX_FILE).stat().st_ino
             known = connection.pragma("user_version") == _VERSION
             if not known or connection.execute("SELECT origin FROM progress").get != origin:
-                connection.execute(
-                    "DROP TABLE IF EXISTS texts; DROP TABLE IF EXISTS partial; DROP TABLE IF EXISTS progress"
-                )
+                for table in _TABLES:
+                    connection.execute(f"DROP TABLE IF EXISTS {table}")
                 connection.execute(_SCHEMA)
                 connection.execute("INSERT INTO progress VALUES (0, ?)", (origin,))
                 connection.pragma("user_version", _VERSION)
+            connection.execute("CREATE TABLE IF NOT EXISTS again (blob INTEGER PRIMARY KEY)")
             if mark(connection) > last_blob:
                 connection.execute("DELETE FROM texts WHERE rowid > ?", (last_blob,))
-                connection.execute("DELETE FROM partial WHERE blob > ?", (last_blob,))
+                for table in ("partial", "again"):
+                    connection.execute(f"DELETE FROM {table} WHERE blob > ?", (last_blob,))
                 connection.execute("UPDATE progress SET mark = ?", (last_blob,))
     except BaseException:
         connection.close()
@@ -85,30 +93,80 @@ def _prepared(directory: Path, last_blob: int) -> apsw.Connection:
     return connection
 
 
+def drop(directory: Path) -> None:
+    """Remove the index; nobody may have it open. Raises OSError."""
+    for name in reversed(_FILES):  # a write-ahead log never lies beside an index that is not its own
+        (directory / name).unlink(missing_ok=True)
+
+
+def octets(directory: Path) -> int:
+    """What the index takes on the disk."""
+    return sum(path.stat().st_size for name in _FILES if (path := directory / name).exists())
+
+
 def mark(connection: apsw.Connection) -> int:
     """Up to which blob the index goes."""
     return int(connection.execute("SELECT mark FROM progress").get or 0)
 
 
-def add(connection: apsw.Connection, texts: Iterable[Text], unread: Iterable[int], new_mark: int) -> None:
+def add(
+    connection: apsw.Connection, texts: Iterable[Text], unread: Iterable[int], missing: Iterable[int], new_mark: int
+) -> None:
     """One step forward, wholly or not at all. `unread`: blobs up to the new mark that are to be read whenever they are
-    searched. Raises apsw.Error."""
+    searched. `missing`: those that may still come. Raises apsw.Error."""
     with connection:
-        for blob, text, is_whole in texts:
-            plain = text.replace("\0", " ").encode("utf-8", "replace").decode()  # NUL would end it there
-            connection.execute("INSERT INTO texts (rowid, text) VALUES (?, ?)", (blob, plain))
-            if not is_whole:
-                connection.execute("INSERT OR IGNORE INTO partial VALUES (?)", (blob,))
-        connection.executemany("INSERT OR IGNORE INTO partial VALUES (?)", ((blob,) for blob in unread))
+        _insert(connection, texts)
+        for blobs, table in ((unread, "partial"), (missing, "partial"), (missing, "again")):
+            connection.executemany(f"INSERT OR IGNORE INTO {table} VALUES (?)", ((blob,) for blob in blobs))
         connection.execute("UPDATE progress SET mark = ?", (new_mark,))
+
+
+def replace(connection: apsw.Connection, texts: Sequence[Text], unread: Sequence[int], gone: Sequence[int]) -> None:
+    """Blobs of the list `again` are done, wholly or not at all: these texts are theirs now, `unread` are to be read whenever
+    they are searched, `gone` are not there. Raises apsw.Error."""
+    with connection:
+        rows = [(blob,) for blob in (*(blob for blob, *_ in texts), *unread, *gone)]
+        for table, key in (("texts", "rowid"), ("partial", "blob"), ("again", "blob")):
+            connection.executemany(f"DELETE FROM {table} WHERE {key} = ?", rows)
+        _insert(connection, texts)
+        connection.executemany("INSERT INTO partial VALUES (?)", ((blob,) for blob in unread))
+
+
+def _insert(connection: apsw.Connection, texts: Iterable[Text]) -> None:
+    for blob, text, is_whole in texts:
+        plain = text.replace("\0", " ").encode("utf-8", "replace").decode()  # NUL would end it there
+        connection.execute("INSERT INTO texts (rowid, text) VALUES (?, ?)", (blob, plain))
+        if not is_whole:
+            connection.execute("INSERT OR IGNORE INTO partial VALUES (?)", (blob,))
 
 
 def remove(connection: apsw.Connection, blobs: Sequence[int]) -> None:
     """These blobs are gone. Raises apsw.Error."""
     with connection:
         rows = [(blob,) for blob in blobs]
-        connection.executemany("DELETE FROM texts WHERE rowid = ?", rows)
-        connection.executemany("DELETE FROM partial WHERE blob = ?", rows)
+        for table, key in (("texts", "rowid"), ("partial", "blob"), ("again", "blob")):
+            connection.executemany(f"DELETE FROM {table} WHERE {key} = ?", rows)
+
+
+def redo(connection: apsw.Connection, blobs: Sequence[int]) -> None:
+    """Put these blobs into the list `again`, as far as the index knows them. Raises apsw.Error."""
+    with connection:
+        for table in ("partial", "again"):
+            connection.execute(
+                f"INSERT OR IGNORE INTO {table} SELECT value FROM json_each(?) WHERE value <= (SELECT mark FROM progress)",
+                (_json.encode(list(blobs)).decode(),),
+            )
+
+
+def listed(connection: apsw.Connection, after: int, limit: int) -> list[int]:
+    """The next blobs of the list `again`. Raises apsw.Error."""
+    rows = connection.execute("SELECT blob FROM again WHERE blob > ? ORDER BY blob LIMIT ?", (after, limit))
+    return [blob for (blob,) in rows]
+
+
+def list_length(connection: apsw.Connection) -> int:
+    """How long the list `again` is. Raises apsw.Error."""
+    return int(connection.execute("SELECT count(*) FROM again").get or 0)
 
 
 def terms(needle: str) -> str | None:
@@ -131,3 +189,26 @@ _HOLDING = """
 def holding(connection: apsw.Connection, mailbox: int, query: str) -> list[int]:
     """UIDs of a mailbox, ascending, that may hold what `terms` gave the query for. Raises apsw.Error."""
     return [uid for (uid,) in connection.execute(_HOLDING, (query, mailbox))]
+
+
+_BLOBS = "SELECT DISTINCT blob FROM mail.messages WHERE mailbox IN (SELECT value FROM json_each(?))"
+
+
+def blobs_of(connection: apsw.Connection, mailboxes: Sequence[int]) -> list[int]:
+    """The blobs of all messages in these mailboxes. Raises apsw.Error."""
+    return [blob for (blob,) in connection.execute(_BLOBS, (_json.encode(list(mailboxes)).decode(),))]
+
+
+_COUNTS = """
+    SELECT mailbox, sum(waits), sum(NOT waits) FROM (
+        SELECT mailbox, 1 AS waits FROM mail.messages WHERE blob > (SELECT mark FROM progress)
+        UNION ALL SELECT m.mailbox, p.blob IN (SELECT blob FROM again)
+        FROM partial AS p CROSS JOIN mail.messages AS m ON m.blob = p.blob WHERE p.blob <= (SELECT mark FROM progress)
+    ) GROUP BY mailbox
+"""
+
+
+def counts(connection: apsw.Connection) -> dict[int, tuple[int, int]]:
+    """For each mailbox that has some: messages that wait to be put into the index, and those that are not in it as a whole.
+    Raises apsw.Error."""
+    return {mailbox: (waiting, apart) for mailbox, waiting, apart in connection.execute(_COUNTS)}

@@ -1,0 +1,183 @@
+"""The full-text index made anew: searches stay right all the while, a restart goes on, damage is noticed and mended."""
+
+import asyncio
+from pathlib import Path
+
+import apsw
+import pytest
+from tests.store.conftest import HASHES
+from tests.store.embedded.conftest import Observed
+
+from pillarbox.store.api import Delivery, NewMessage
+from pillarbox.store.embedded import EmbeddedStore, indexer, text_index
+from pillarbox.store.embedded.text_index import TEXT_FILE
+from pillarbox.store.spool import Spool
+from pillarbox.store.upkeep import Indexed
+
+COUNT = 3 * indexer.STEP
+
+
+@pytest.fixture(autouse=True)
+def _still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is indexed by itself."""
+    monkeypatch.setattr(indexer, "_TICK", 3600)
+
+
+def text(n: int) -> bytes:
+    return b"Subject: %d\r\n\r\n%s\r\n" % (n, b"giraffes" if n % 3 else b"elephants")
+
+
+async def fill(store: EmbeddedStore, account: int, count: int = COUNT) -> tuple[int, list[int]]:
+    """Messages, of which every third is about elephants; the mailbox and those."""
+    appended = await store.mail.append(account, "INBOX", [NewMessage(Spool.of(text(n))) for n in range(count)])
+    return appended.mailbox, list(appended.uids)[::3]
+
+
+async def test_searches_stay_right_during_a_rebuild(store: EmbeddedStore, alice: int) -> None:
+    inbox, elephants = await fill(store, alice)
+    await store.indexer.catch_up()
+    for account in (None, alice):
+        await store.indexer.rebuild(account)
+        assert await store.indexer.status() == [Indexed(alice, COUNT, COUNT, 0)]
+        waiting = COUNT
+        while await store.indexer._step():
+            named = await store.mail.may_hold(alice, inbox, "elephants")
+            assert named is not None
+            assert set(elephants) <= set(named)
+            assert len(named) < len(elephants) + waiting
+            waiting -= indexer.STEP
+        assert await store.mail.may_hold(alice, inbox, "elephants") == elephants
+        assert await store.indexer.status() == [Indexed(alice, COUNT, 0, 0)]
+
+
+async def test_one_account_is_made_anew_and_the_others_are_left_alone(store: EmbeddedStore, alice: int) -> None:
+    bob = (await store.directory.add_account("bob@example.test", HASHES)).id
+    inbox, elephants = await fill(store, alice)
+    his, _ = await fill(store, bob, 10)
+    await store.accept(Spool.of(text(0)), [Delivery(alice), Delivery(bob)])  # one blob, two accounts
+    await store.indexer.catch_up()
+    await store.indexer.rebuild(bob)
+    assert await store.indexer.status() == [Indexed(alice, COUNT + 1, 1, 0), Indexed(bob, 11, 11, 0)]
+    assert await store.mail.may_hold(alice, inbox, "elephants") == [*elephants, COUNT + 1]
+    await store.indexer.catch_up()
+    assert await store.indexer.status() == [Indexed(alice, COUNT + 1, 0, 0), Indexed(bob, 11, 0, 0)]
+    assert await store.mail.may_hold(bob, his, "elephants") == [1, 4, 7, 10, 11]
+
+
+@pytest.mark.parametrize("whole", [True, False])
+async def test_it_goes_on_after_a_restart(whole: bool, store: EmbeddedStore, alice: int, folder: Path) -> None:
+    inbox, elephants = await fill(store, alice)
+    await store.indexer.catch_up()
+    await store.indexer.rebuild(None if whole else alice)
+    await store.indexer._step()
+    await store.close()
+    again = await EmbeddedStore.open(folder)
+    [before] = await again.indexer.status()
+    assert before.waiting == COUNT - indexer.STEP
+    await again.indexer.catch_up()
+    assert await again.mail.may_hold(alice, inbox, "elephants") == elephants
+    await again.close()
+
+
+async def test_a_large_message_on_its_way_is_indexed_when_it_has_come(store: EmbeddedStore, alice: int) -> None:
+    inbox, _ = await fill(store, alice, 1)
+    number = store._state.next_blob()  # what a large message does before its commit
+    await store.mail.append(alice, "INBOX", [NewMessage(Spool.of(text(1)))])
+    await store.indexer.catch_up()
+    assert await store.mail.may_hold(alice, inbox, "giraffes") == [2]
+    reader = text_index.connect(store._place.directory, writer=False)
+    assert text_index.listed(reader, 0, 9) == [number]
+    reader.close()
+
+
+async def test_what_is_expunged_leaves_the_list_too(store: EmbeddedStore, alice: int) -> None:
+    inbox, elephants = await fill(store, alice, 9)
+    await store.indexer.catch_up()
+    await store.indexer.rebuild(alice)
+    await store.mail.expunge(alice, inbox, elephants, deleted_only=False)
+    await store._sweeper.sweep()
+    await store.indexer.catch_up()
+    assert await store.indexer.status() == [Indexed(alice, 6, 0, 0)]
+    assert await store.mail.may_hold(alice, inbox, "elephants") == []
+    writer = text_index.connect(store._place.directory, writer=True)
+    assert text_index.list_length(writer) == 0
+    assert writer.execute("SELECT count(*) FROM partial").get == 0
+    assert len(writer.execute("SELECT rowid FROM texts('\"gir\"')").fetchall()) == 6
+    writer.close()
+
+
+def truncated(path: Path) -> None:
+    octets = path.read_bytes()
+    path.write_bytes(octets[: len(octets) // 2])
+
+
+def garbage_first(path: Path) -> None:
+    path.write_bytes(b"\xa5" * 100 + path.read_bytes()[100:])
+
+
+def another_database(path: Path) -> None:
+    path.unlink()
+    connection = apsw.Connection(str(path))
+    connection.execute("CREATE TABLE texts (a); PRAGMA user_version = 1")
+    connection.close()
+
+
+@pytest.mark.parametrize("harm", [truncated, garbage_first, another_database])
+async def test_a_damaged_index_is_said_dropped_and_made_anew(harm, store, alice, folder, observed):  # type: ignore[no-untyped-def]
+    inbox, elephants = await fill(store, alice)
+    await store.indexer.catch_up()
+    await store.close()
+    harm(folder / TEXT_FILE)
+    again = await EmbeddedStore.open(folder, observer=observed)
+    assert await again.mail.octets(alice, inbox, 1) == text(0)
+    await again.indexer.catch_up()
+    assert await again.mail.may_hold(alice, inbox, "elephants") == elephants
+    assert [event for event, _ in observed] == ["search_index_damaged"]
+    await again.close()
+
+
+async def test_damage_that_shows_while_it_runs(
+    store: EmbeddedStore, alice: int, folder: Path, observed: Observed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inbox, elephants = await fill(store, alice)
+    await store.indexer.catch_up()
+    await store.close()
+    octets = bytearray((folder / TEXT_FILE).read_bytes())
+    octets[2 * 8192 :] = b"\xa5" * (len(octets) - 2 * 8192)
+    (folder / TEXT_FILE).write_bytes(octets)
+    monkeypatch.setattr(indexer, "_TICK", 0.01)
+    again = await EmbeddedStore.open(folder, observer=observed)
+    for _ in range(500):
+        named = await again.mail.may_hold(alice, inbox, "elephants")
+        assert named is None or set(elephants) <= set(named)
+        if named == elephants:
+            break
+        await asyncio.sleep(0.01)
+    assert named == elephants
+    assert [event for event, _ in observed] == ["search_index_damaged"]
+    await again.close()
+
+
+async def test_trouble_of_the_disk_is_tried_again(
+    store: EmbeddedStore, alice: int, folder: Path, observed: Observed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inbox, elephants = await fill(store, alice)
+    await store.close()
+    for name, seconds in (("_TICK", 0.01), ("_RETRY", 0.01)):
+        monkeypatch.setattr(indexer, name, seconds)
+    add, failures = text_index.add, iter([apsw.FullError("disk is full"), OSError("too bad")])
+
+    def failing(*arguments: object) -> None:
+        if error := next(failures, None):
+            raise error
+        add(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(text_index, "add", failing)
+    again = await EmbeddedStore.open(folder, observer=observed)
+    for _ in range(500):
+        if await again.mail.may_hold(alice, inbox, "elephants") == elephants:
+            break
+        await asyncio.sleep(0.01)
+    assert await again.mail.may_hold(alice, inbox, "elephants") == elephants
+    assert [event for event, _ in observed] == ["search_index_failed"] * 2
+    await again.close()
