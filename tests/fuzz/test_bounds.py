@@ -52,7 +52,7 @@ def test_memory_is_bounded() -> None:
 
 
 def test_every_dictionary_belongs_to_a_target_and_can_be_read() -> None:
-    assert {path.stem for path in FOLDER.iterdir()} <= set(names())
+    assert {path.stem for path in FOLDER.glob("*")} <= set(names())
     assert all(words(name) for name in names() if (FOLDER / f"{name}.dict").exists())
 
 
