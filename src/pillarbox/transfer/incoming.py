@@ -31,13 +31,17 @@ class Incoming:
             self.spool.write(octets)
             return
         searched = max(0, len(pending) - 3)
-        pending += octets
-        end = 0 if pending.startswith(b"\r\n") else pending.find(b"\r\n\r\n", searched) + 2
+        whole: bytes | bytearray = octets  # nearly always the first octets hold the whole header
+        if pending:
+            pending += octets
+            whole = pending
+        end = 0 if whole.startswith(b"\r\n") else whole.find(b"\r\n\r\n", searched) + 2
         if end == 1:  # not found
+            self._pending = pending or bytearray(octets)
             return
-        self.header = bytes(pending[:end])
+        self.header = bytes(whole[:end])
         self._pending = None
-        self.spool.write(bytes(pending[end:]))
+        self.spool.write(bytes(whole[end:]))
 
     def finish(self) -> None:
         """There is no more. A message without an empty line is all header."""

@@ -56,8 +56,12 @@ class LineBuffer:
 
     def take(self, count: int) -> bytes:
         """At most `count` octets, as they are."""
-        octets = bytes(self.octets[:count])
-        del self.octets[:count]
+        if count < len(self.octets):
+            octets = bytes(self.octets[:count])
+            del self.octets[:count]
+        else:
+            octets = bytes(self.octets)
+            self.octets.clear()
         self._scanned = 0
         return octets
 

@@ -114,10 +114,11 @@ def stage_message(
     """The row of a message that enters an account: it gets the identifiers that it keeps for ever (RFC 8474)."""
     key = incoming.message_id_hash
     now = int(batch.state.clock())
+    identity = new_id("")
     batch.messages.append(
         (
-            mailbox, uid, blob, modseq, incoming.size, internaldate, now, new_id("M"), new_id("T"), trace_id, int(filed),
-            key, flags,
+            mailbox, uid, blob, modseq, incoming.size, internaldate, now, "M" + identity, "T" + identity, trace_id,
+            int(filed), key, flags,
         )
     )  # fmt: skip
     if key is not None:
