@@ -54,10 +54,9 @@ fuzz: $(STAMP)
 	@$(BIN)/python -m fuzz $(TARGET) $(if $(INPUT),--input $(INPUT),--seconds $(SECONDS) $(if $(JOBS),--jobs $(JOBS)))
 
 bench: $(STAMP)
-	@command -v postfix >/dev/null && command -v dovecot >/dev/null && command -v mbsync >/dev/null \
-	  || { echo "The peers are missing: apt-get install postfix dovecot-imapd dovecot-pop3d dovecot-lmtpd isync"; exit 1; }
+	@bench/install_peers
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check matplotlib
-	$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY)) $(if $(ROUNDS),--rounds $(ROUNDS))
+	$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(OUTPUT),--output $(OUTPUT))
 
 KILLS ?= 50
 SEED ?= 2

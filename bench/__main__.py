@@ -4,10 +4,10 @@ import argparse
 import asyncio
 import json
 import sys
-import tempfile
 from pathlib import Path
 
 from bench import report, workloads
+from bench.keeper import kept
 from bench.pillarbox_stack import Pillarbox
 from bench.postfix_dovecot import PostfixDovecot
 from bench.stack import Stack
@@ -37,45 +37,55 @@ def _run(runner: asyncio.Runner, row: Workload, stack: Stack) -> Meter:
     return meter
 
 
-def main() -> int:
-    """Run what was asked for; exit status 1 when a row failed on either side."""
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--only", help="names of rows, separated by commas: " + ", ".join(WORKLOADS))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--alone", action="store_true", help="Pillarbox only, without the peers")
     parser.add_argument("--output", type=Path, default=None, help="folder for the table and charts")
+    parser.add_argument("--seconds", type=float, default=None, help="stop everything and end after so many seconds")
     arguments = parser.parse_args()
-    rows = [WORKLOADS[name] for name in arguments.only.split(",")] if arguments.only else list(WORKLOADS.values())
+    names = arguments.only.split(",") if arguments.only else list(WORKLOADS)
+    if unknown := [name for name in names if name not in WORKLOADS]:
+        parser.error(f"no such row: {', '.join(unknown)}; there are {', '.join(WORKLOADS)}")
+    arguments.rows = [WORKLOADS[name] for name in names]
+    return arguments
+
+
+def measured(folder: Path, arguments: argparse.Namespace) -> int:
+    """Run what was asked for; exit status 1 when a row failed on either side."""
     failed = 0
-    measured: dict[str, dict[str, list[Meter]]] = {}
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder, _loop_runner() as runner:
-        Path(folder).chmod(0o755)
-        stacks: list[Stack] = [Pillarbox(Path(folder, "pillarbox"), ACCOUNTS)]
-        if not arguments.alone:
-            stacks.append(PostfixDovecot(Path(folder, "peers"), ACCOUNTS))
-        try:
-            for stack in stacks:
-                stack.start()
-            for row in rows:
-                print(f"{row.name}: {row.title}", flush=True)
-                for _ in range(arguments.rounds):
-                    for stack in stacks:
-                        try:
-                            meter = _run(runner, row, stack)
-                        except Exception as error:
-                            print(f"  {stack.name}: failed: {error!r}", flush=True)
-                            failed += 1
-                        else:
-                            measured.setdefault(row.name, {}).setdefault(stack.name, []).append(meter)
-        finally:
-            for stack in stacks:
-                stack.stop()
-    figures = report.figures(measured, WORKLOADS)
-    print(report.table(figures))
-    if not arguments.alone or arguments.output:
-        report.write(figures, arguments.output or RESULTS)
-    print(json.dumps({"rows": len(measured), "failed": failed}))
+    meters: dict[str, dict[str, list[Meter]]] = {}
+    stacks: list[Stack] = [Pillarbox(folder / "pillarbox", ACCOUNTS)]
+    if not arguments.alone:
+        stacks.append(PostfixDovecot(folder / "peers", ACCOUNTS))
+    with _loop_runner() as runner:
+        for stack in stacks:
+            stack.start()
+        for row in arguments.rows:
+            print(f"{row.name}: {row.title}", flush=True)
+            for _ in range(arguments.rounds):
+                for stack in stacks:
+                    try:
+                        meter = _run(runner, row, stack)
+                    except Exception as error:
+                        print(f"  {stack.name}: failed: {error!r}", flush=True)
+                        failed += 1
+                    else:
+                        meters.setdefault(row.name, {}).setdefault(stack.name, []).append(meter)
+            if not arguments.alone or arguments.output:  # row by row, so that a run that is cut off leaves its figures
+                report.write(report.figures(meters, WORKLOADS), arguments.output or RESULTS)
+    for stack in stacks:
+        stack.stop()
+    print(report.table(report.figures(meters, WORKLOADS)))
+    print(json.dumps({"rows": len(meters), "failed": failed}))
     return 1 if failed else 0
+
+
+def main() -> int:
+    """Measure under a keeper, which ends whatever is still there however this ends."""
+    arguments = _arguments()
+    return kept(lambda folder: measured(folder, arguments), seconds=arguments.seconds)
 
 
 if __name__ == "__main__":
