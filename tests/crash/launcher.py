@@ -1,7 +1,8 @@
 """Starts the real server for tests that kill it or take the ground from under it. Nothing in the server knows.
 
-Usage: launcher.py CONFIG FAULTS [POINT WHEN NUMBER]. With a point the process kills itself with SIGKILL at the NUMBER-th call
-of it, WHEN "before" or "after" it has happened. FAULTS is a directory: while a file of a fault's name lies there, calls fail.
+Usage: launcher.py CONFIG FAULTS [LABEL WHEN NUMBER]. With a label of `points` the process kills itself with SIGKILL at the
+NUMBER-th call of it, WHEN "before" or "after" it has happened, and writes down that it did. FAULTS is a directory: while a
+file of a fault's name lies there, calls fail.
 """
 
 import errno
@@ -15,11 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import apsw
+from tests.crash.points import CALLS, STATEMENTS, of_caller
 
-from pillarbox.store.embedded import compaction, sweeper, views, writer
+from pillarbox.store.embedded import compaction, incoming, schema, sweeper, views, writer
 
-POINTS = ("pwritev", "fdatasync", "fsync", "BEGIN", "COMMIT", "unlink")
-"""The labelled points of the commit path; fsync is that of the folder of a new segment, unlink that of compaction."""
+FIRED = "fired.txt"
+"""In the folder of faults: "LABEL WHEN", a line for each death."""
+
+SMALL_ALONE = 30_000
+"""Octets from which on a message gets a segment of its own here."""
 
 
 class Faults:
@@ -27,7 +32,8 @@ class Faults:
 
     def __init__(self, folder: Path) -> None:
         self._names = {
-            name: str(folder / name) for name in ("full", "broken-write", "read-only", "broken-read", "clock")
+            name: str(folder / name)
+            for name in ("full", "filling", "full-index", "broken-write", "read-only", "broken-read", "clock")
         }
 
     def present(self, name: str) -> bool:
@@ -54,22 +60,29 @@ class Faults:
 
 
 class Death:
-    """Kills this process at one call of one point."""
+    """Kills this process at one call of one label."""
 
-    def __init__(self, point: str, when: str, number: int) -> None:
-        self._point, self._when, self._left = point, when, number
+    def __init__(self, label: str, when: str, number: int, folder: Path) -> None:
+        self._label, self._when, self._left = label, when, number
+        self._call = label.rpartition(":")[2]
+        self._fired = folder / FIRED
 
-    def around(self, point: str, call: Callable[[], Any]) -> Any:
-        """Do the call, unless this is the one."""
-        ours = point == self._point
+    def around(self, call: str, make: Callable[[], Any]) -> Any:
+        """Make the call, unless this is the one."""
+        ours = call == self._call and self._left > 0 and of_caller(call) == self._label
         if ours:
             self._left -= 1
-        if ours and self._left == 0 and self._when == "before":
-            os.kill(os.getpid(), signal.SIGKILL)
-        result = call()
+            if self._left == 0 and self._when == "before":
+                self._die()
+        result = make()
         if ours and self._left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
+            self._die()
         return result
+
+    def _die(self) -> None:
+        with self._fired.open("a") as file:
+            file.write(f"{self._label} {self._when}\n")
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def wrap_files(death: Death, faults: Faults) -> None:
@@ -85,11 +98,30 @@ def wrap_files(death: Death, faults: Faults) -> None:
 
         setattr(os, name, call)
 
-    for name in ("pwrite", "pwritev", "fdatasync", "fsync"):
-        wrapped(name, faults.refuse_writing)
+    writing = {"pwrite", "pwritev", "fdatasync", "fsync"}
+    for name in sorted(CALLS & set(dir(os))):
+        wrapped(name, faults.refuse_writing if name in writing else None)
     for name in ("pread", "preadv"):
         wrapped(name, faults.refuse_reading)
-    wrapped("unlink", None)
+    fill_up(faults)
+
+
+def fill_up(faults: Faults) -> None:
+    """While the disk is filling, there is room for half of what is written to a segment."""
+    pwrite, pwritev = os.pwrite, os.pwritev
+
+    def short(file: int, buffers: list[bytes], offset: int) -> int:
+        if not faults.present("filling"):
+            return pwritev(file, buffers, offset)
+        octets = b"".join(buffers)
+        return pwritev(file, [octets[: len(octets) // 2]], offset)
+
+    def no_room(file: int, octets: bytes, offset: int) -> int:
+        if faults.present("filling") and of_caller("pwrite") != "segments.create:pwrite":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return pwrite(file, octets, offset)
+
+    os.pwrite, os.pwritev = no_room, short  # type: ignore[assignment]
 
 
 def wrap_index(death: Death, faults: Faults) -> None:
@@ -100,12 +132,14 @@ def wrap_index(death: Death, faults: Faults) -> None:
         def execute(self, statement: str, *arguments: Any, **named: Any) -> Any:
             word = statement.split(None, 1)[0]
             if word == "COMMIT":
-                if faults.present("full"):
+                if faults.present("full") or faults.present("full-index"):
                     raise apsw.FullError("database or disk is full")
                 if faults.present("broken-write"):
                     raise apsw.IOError("disk I/O error")
                 if faults.present("read-only"):
                     raise apsw.ReadOnlyError("attempt to write a readonly database")
+            if word not in STATEMENTS:
+                return real.execute(self, statement, *arguments, **named)
             return death.around(word, lambda: real.execute(self, statement, *arguments, **named))
 
     apsw.Connection = Connection  # type: ignore[misc]
@@ -119,16 +153,19 @@ def wrap_clock(faults: Faults) -> None:
 
 
 def hasten() -> None:
-    """What a store does now and then it does all the time: new segments, compaction, packing of states."""
+    """What a store does now and then it does all the time: new segments, compaction, packing of states, segments for one
+    message alone, checkpoints."""
     writer.SEGMENT_SIZE = 300_000
+    incoming.ALONE = incoming._IN_THREAD = SMALL_ALONE
+    schema._CHECKPOINT_PAGES = 100
     sweeper._PAUSE = 0.0
     views._SMALL = 20
     compaction._LIVE_SHARE = 0.9
 
 
-def main(config: str, folder: str, point: str = "", when: str = "", number: str = "0") -> None:
+def main(config: str, folder: str, label: str = "", when: str = "", number: str = "0") -> None:
     """Start it."""
-    death, faults = Death(point, when, int(number)), Faults(Path(folder))
+    death, faults = Death(label, when, int(number), Path(folder)), Faults(Path(folder))
     wrap_files(death, faults)
     wrap_index(death, faults)
     wrap_clock(faults)

@@ -26,6 +26,9 @@ CROWDED = 60
 
 OWN = ("INBOX", "Sent", "Work", "Home")
 
+FOLLOWED = frozenset({"Work", "Home"})
+"""Mailboxes that are subscribed to and left again."""
+
 Lost = (OSError, EOFError, smtplib.SMTPServerDisconnected, imaplib.IMAP4.abort, ValueError, IndexError)
 """What broken lines look like. imaplib raises all kinds of things when the greeting is cut."""
 
@@ -54,7 +57,9 @@ def key_of(octets: bytes) -> str:
 
 @dataclass
 class Wire(Book):
-    """What one person owns, with the operations that exist only on the wire."""
+    """What one person owns, with the operations that exist only on the wire. `subscribed` is about those in FOLLOWED."""
+
+    subscribed: set[str] = field(default_factory=set)
 
     def apply(self, operation: Operation, result: object) -> None:
         match operation:
@@ -75,6 +80,10 @@ class Wire(Book):
             case ["pop", list(uids)]:
                 for uid in uids:
                     del self.boxes["INBOX"].messages[uid]
+            case ["subscribe", str(name)]:
+                self.subscribed.add(name)
+            case ["unsubscribe", str(name)]:
+                self.subscribed.discard(name)
             case _:
                 super().apply(operation, result)
 
@@ -140,6 +149,7 @@ class Person:
             "move": 3,
             "expunge": 3,
             "folder": 1,
+            "follow": 1,
             "pop": 1,
         }
         kind = chance.choices(list(kinds), list(kinds.values()))[0]
@@ -160,6 +170,9 @@ class Person:
                 return ["rename", "X", "Y"]
             case "folder":
                 return ["create", "X"]
+            case "follow":
+                name = chance.choice(sorted(FOLLOWED))
+                return ["unsubscribe" if name in self.book.subscribed else "subscribe", name]
             case "append":
                 return [kind, name, key, chance.sample(["\\Seen", "$B"], chance.randrange(3))]
             case "submit":
@@ -185,6 +198,8 @@ class Person:
                 _ok(imap.delete(name))
             case ["rename", str(name), str(other)]:
                 _ok(imap.rename(name, other))
+            case ["subscribe" | "unsubscribe" as verb, str(name)]:
+                _ok(getattr(imap, verb)(name))
             case ["pop", list(uids)]:
                 self._pop(uids)
             case [str(), str(name), list(), *_]:
@@ -230,19 +245,22 @@ class Person:
 
     def compare(self) -> None:
         """Everything is as the ledger says. What is there is the truth from now on."""
-        actual = self._read()
+        actual = self.read()
         allowed = [self.book]
         if self.pending is not None:
             allowed.append(self.book.after(self.pending))  # type: ignore[arg-type]
-        fitting = [book for book in allowed if _boxes(book) == _boxes(actual)]
+        fitting = [b for b in allowed if _boxes(b) == _boxes(actual) and b.subscribed == actual.subscribed]
         assert fitting, f"{self.name}, pending {self.pending}: {_difference(self.book, actual)}"
         self.book = fitting[-1]
         self.pending = None
 
-    def _read(self) -> Wire:
+    def read(self) -> Wire:
+        """Everything that is there, through IMAP."""
         imap = self.log_in()
         book = Wire()
         before = _boxes(self.book)
+        names = {line.rpartition(b" ")[2].decode().strip('"') for line in _ok(imap.lsub())}
+        book.subscribed = names & FOLLOWED
         for line in _ok(imap.list()):
             name = re.sub(rb'.*"/" ', b"", line).decode().strip('"')
             if name not in OWN and name not in ("X", "Y"):
@@ -286,7 +304,7 @@ def _boxes(book: Book) -> dict[str, tuple[int, dict[int, tuple[str, frozenset[st
 
 def _difference(book: Book, actual: Book) -> str:
     expected, found = _boxes(book), _boxes(actual)
-    lines = []
+    lines = [f"subscribed {sorted(book.subscribed)}, found {sorted(actual.subscribed)}"]
     for name in sorted(expected.keys() | found.keys()):
         (a, ours), (b, theirs) = expected.get(name, (0, {})), found.get(name, (0, {}))
         if (a, ours) != (b, theirs):

@@ -4,12 +4,14 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
+from tests.crash.launcher import FIRED
 from tests.demo import PORTS, SOURCE, free_offset
 
 from pillarbox.server.control import NAME, ControlError, call
@@ -45,7 +47,7 @@ class Child:
         return PORTS[listener] + self.offset
 
     def start(self, *death: str, limits: dict[int, tuple[int, int]] | None = None) -> None:
-        """Start it, and wait until it accepts. `death` is a point, "before" or "after", and a number."""
+        """Start it, and wait until it accepts. `death` is a label, "before" or "after", and a number."""
         environment = {
             **os.environ, "PYTHONPATH": os.pathsep.join([str(SOURCE), str(SOURCE.parent)]), "NO_COLOR": "1",
         }  # fmt: skip
@@ -75,6 +77,21 @@ class Child:
                     raise RuntimeError(f"the server did not start:\n{self.log.read_text()[-3000:]}") from None
                 time.sleep(0.02)
 
+    @property
+    def running(self) -> bool:
+        """Whether there is a process that lives."""
+        return self.process is not None and self.process.poll() is None
+
+    @property
+    def fired(self) -> list[tuple[str, str]]:
+        """The points at which it died, in order: label, when."""
+        found = self.faults / FIRED
+        return [(line.split()[0], line.split()[1]) for line in found.read_text().splitlines()] if found.exists() else []
+
+    def trust(self) -> ssl.SSLContext:
+        """What its clients believe."""
+        return ssl.create_default_context(cafile=str(self.data / "ca.pem"))
+
     def kill(self) -> None:
         """SIGKILL."""
         assert self.process is not None
@@ -89,7 +106,7 @@ class Child:
 
     def end(self) -> None:
         """Whatever state it is in, it is not running afterwards."""
-        if self.process is not None and self.process.poll() is None:
+        if self.running:
             self.kill()
 
     def control(self, verb: str, **arguments: Any) -> Any:

@@ -22,7 +22,7 @@ from pathlib import Path
 from tests.crash.people import COMMON, Lost, Person
 from tests.crash.server import DOMAIN, PASSWORD, Child
 from tests.crash.sink import running_sink
-from tests.crash.test_sockets import RELAY, Town
+from tests.crash.town import RELAY, Town
 
 IDLERS = 10
 GUESTS = 2
@@ -123,7 +123,7 @@ def listen(child: Child, town: Town, over: threading.Event) -> None:
 
 def live(town: Town, seconds: float, chance: random.Random, *, kill: bool) -> Readings:
     """One life of the server."""
-    town._start()
+    town.start()
     over = threading.Event()
     readings = Readings()
     child = town.child
@@ -164,6 +164,7 @@ def soak(directory: Path, minutes: float, seed: int) -> list[str]:
             for number in range(LIVES):
                 readings = live(town, minutes * 60 / LIVES, chance, kill=number == 1)
                 town.check()
+                town.child.kill()
                 mib = [p / 2**20 for p in readings.pss]
                 print(
                     f"life {number + 1}: PSS {mib[0]:.0f} MiB at first, {max(mib):.0f} at most, {mib[-1]:.0f} at last, growth "

@@ -7,171 +7,58 @@ all, and what went out to the world went at least once, twice only when a kill c
 
 import os
 import random
-import ssl
-import threading
-import time
-from collections import Counter
-from dataclasses import dataclass, field
+import smtplib
 from pathlib import Path
 
 import pytest
-from tests.crash.launcher import POINTS
-from tests.crash.ledger import Box
-from tests.crash.people import CROWDED, Lost, Person, Wire, key_of
+from tests.crash.people import Person, Wire, body
+from tests.crash.points import AT_START, GIVING_UP, IN_LIFE
 from tests.crash.server import DOMAIN, PASSWORD, Child
-from tests.crash.sink import Sink, running_sink
+from tests.crash.sink import running_sink
+from tests.crash.town import RELAY, Town
 
-from pillarbox.server.control import ControlError
+from pillarbox.store.embedded import manifest
+from pillarbox.store.embedded.snapshot import verify
 
 pytestmark = [  # imaplib and poplib leave their sockets to the collector when a greeting is cut
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]
 
-PEOPLE = 4
-RELAY = """
-[relay]
-port = {port}
-first_wait = 0.2
-longest_wait = 1.0
-[relay.smarthost]
-host = "127.0.0.1"
-port = {port}
-security = "none"
-"""
+AT_REST = 0.25
+"""How often a kill under load is followed by one while nobody does anything."""
+
+Death = tuple[str, ...]
 
 
-@dataclass
-class Town:
-    """Server, people, the world, and what the administrator did."""
-
-    child: Child
-    sink: Sink
-    people: list[Person] = field(default_factory=list)
-    spare: dict[str, bool] = field(default_factory=dict)
-    spare_pending: str | None = None
-    common: set[str] = field(default_factory=set)
-    validity: int = 0
-
-    def found(self) -> None:
-        """Accounts, in a first life that nobody ends."""
-        self.child.start()
-        for name in ("common", *(f"p{number}" for number in range(PEOPLE))):
-            self.child.control("add_account", address=f"{name}@{DOMAIN}", password=PASSWORD)
-        trust = ssl.create_default_context(cafile=str(self.child.data / "ca.pem"))
-        for number in range(PEOPLE):
-            book = Wire(boxes={"INBOX": Box(), "Sent": Box()})
-            self.people.append(Person(f"p{number}", self.child, trust, book))
-        for person in self.people:
-            person.compare()
-        self.child.stop()
-
-    def _start(self, *death: str) -> None:
-        self.sink.life += 1
-        self.child.start(*death)
-
-    def live(self, chance: random.Random, *death: str) -> None:
-        """One life under load, ended at a random instant or at a point."""
-        self._start(*death)
-        workers = [threading.Thread(target=p.work, args=(random.Random(chance.random()),)) for p in self.people]
-        workers.append(threading.Thread(target=self._administer, args=(chance.randrange(10**6),)))
-        for worker in workers:
-            worker.start()
-        assert self.child.process is not None
-        until = time.monotonic() + (15.0 if death else chance.uniform(0.05, 2.0))
-        while self.child.process.poll() is None and time.monotonic() < until:
-            time.sleep(0.005)
-        assert death or self.child.process.poll() is None, "the server ended by itself"
-        self.child.kill()
-        for worker in workers:
-            worker.join()
-
-    def _administer(self, seed: int) -> None:
-        """Accounts come and go."""
-        number = seed
-        try:
-            while True:
-                name = f"spare{number % 5}@{DOMAIN}"
-                number += 1
-                verb = "remove_account" if self.spare.get(name) else "add_account"
-                self.spare_pending = name
-                self.child.control(verb, address=name, **({} if self.spare.get(name) else {"password": PASSWORD}))
-                self.spare[name] = not self.spare.get(name)
-                self.spare_pending = None
-        except (ControlError, *Lost):
-            return
-
-    def check(self) -> None:
-        """Start again and look at everything."""
-        self._start()
-        for person in self.people:
-            person.compare()
-        self._check_accounts()
-        self._check_common()
-        problems = self.child.control("check_store")
-        assert [p for p in problems if "unknown to the index" not in p] == []
-        self.child.kill()  # a kill at rest, too
-
-    def _check_accounts(self) -> None:
-        facts = {a["address"]: a for a in self.child.control("list_accounts")}
-        for address, there in self.spare.items():
-            if address != self.spare_pending:
-                assert (address in facts) == there, address
-        self.spare = {a: a in facts for a in {*self.spare, *facts} if a.startswith("spare")}
-        self.spare_pending = None
-        for person in self.people:
-            count = sum(len(box.messages) for box in person.book.boxes.values())
-            assert facts[person.address]["messages"] == count, person.address
-
-    def _check_common(self) -> None:
-        """The common mailbox has exactly what the people's have got: a message is accepted for all or for none."""
-        reader = Person("common", self.child, self.people[0].trust)
-        inbox = reader._read().boxes["INBOX"].messages
-        keys = Counter(key for key, _ in inbox.values())
-        wanted = set().union(*(p.book.accepted for p in self.people))
-        assert set(keys) == wanted, set(keys) ^ wanted
-        assert set(keys.values()) <= {1}
-        if len(keys) > CROWDED and reader.imap is not None:
-            reader.imap.select("INBOX")
-            assert reader.imap.store("1:*", "+FLAGS.SILENT", "(\\Deleted)")[0] == "OK"
-            assert reader.imap.expunge()[0] == "OK"
-            for person in self.people:
-                person.book.accepted.clear()
-
-    def check_world(self) -> tuple[int, int]:
-        """All that was to go out has gone; returns how many messages, and how many of them twice or more."""
-        self._start()
-        deadline = time.monotonic() + 60
-        while self.child.control("list_queue"):
-            assert time.monotonic() < deadline, self.child.control("list_queue")[:3]
-            time.sleep(0.1)
-        self.child.stop()
-        taken: dict[str, list[int]] = {}
-        for life, octets in self.sink.taken:
-            taken.setdefault(key_of(octets), []).append(life)
-        wanted = set().union(*(p.book.queued for p in self.people))
-        assert set(taken) == wanted, set(taken) ^ wanted
-        assert all(len(set(lives)) == len(lives) for lives in taken.values()), "twice without a kill"
-        return len(taken), sum(len(lives) > 1 for lives in taken.values())
-
-
-def survive(directory: Path, seed: int, deaths: list[tuple[str, ...]]) -> None:
-    """So many lives on one data directory; an empty death is a random instant."""
+async def survive(directory: Path, seed: int, deaths: list[Death], *, points: int = 0) -> None:
+    """So many lives on one data directory; an empty death is a random instant. `points` is how many are labelled."""
     chance = random.Random(seed)
     with running_sink() as sink:
         town = Town(Child(directory, extra=RELAY.format(port=sink.port)), sink)
         try:
             town.found()
-            for death in deaths:
-                town.live(chance, *death)
-                town.check()
+            for number, death in enumerate(deaths):
+                if death and death[0] in AT_START:
+                    town.start(*death)
+                else:
+                    town.live(chance, *death)
+                following = deaths[number + 1][0] if deaths[number + 1 :] and deaths[number + 1] else ""
+                if following not in AT_START:
+                    town.check()
+                    if chance.random() < AT_REST:
+                        town.child.kill()
             sent, twice = town.check_world()
-            done = sum(p.done for p in town.people)
             print(
-                f"{len(deaths)} kills: {done} operations acknowledged and kept, {sent} relayed, {twice} of them again"
+                f"{len(deaths)} kills: {sum(p.done for p in town.people)} operations of people and {town.managed} of the "
+                f"administrator acknowledged and kept, {sent} relayed, {twice} of them again; beside them "
+                f"{town.checked} times fsck and {town.snapshots} backups"
             )
-            assert done
             assert sent
+            assert {kind for kind, _ in town.made} == {"account", "alias", "domain"}
+            assert town.child.fired == [(label, when) for label, when, _ in filter(None, deaths)]
+            if town.snapshots:
+                assert [p async for p in verify(manifest.snapshots(town.backups)[-1])] == []
         except AssertionError:
             print(town.child.log.read_text()[-4000:])
             raise
@@ -179,25 +66,71 @@ def survive(directory: Path, seed: int, deaths: list[tuple[str, ...]]) -> None:
             town.child.end()
 
 
-def test_a_kill_under_load(tmp_path: Path) -> None:
-    survive(tmp_path, 1, [()])
+async def test_a_kill_under_load(tmp_path: Path) -> None:
+    await survive(tmp_path, 1, [()])
 
 
-KILLS = int(os.environ.get("KILLS", "40"))
+KILLS = int(os.environ.get("KILLS", "50"))
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(120 + 10 * KILLS)
-def test_many_kills_under_load(tmp_path: Path) -> None:
+async def test_many_kills_under_load(tmp_path: Path) -> None:
     """At random instants: KILLS of them, from SEED."""
-    survive(tmp_path, int(os.environ.get("SEED", "2")), [()] * KILLS)
+    await survive(tmp_path, int(os.environ.get("SEED", "2")), [()] * KILLS)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
-def test_a_kill_at_each_point(tmp_path: Path) -> None:
-    """Before and after each step of a commit."""
+async def test_a_kill_at_each_point(tmp_path: Path) -> None:
+    """Before and after each step of a commit; each must really have come."""
     chance = random.Random(3)
-    survive(
-        tmp_path, 3, [(point, when, str(chance.randrange(1, 12))) for point in POINTS for when in ("before", "after")]
-    )
+    deaths: list[Death] = []
+    for label in IN_LIFE:
+        often = label.startswith(("segments.write:", "batch.commit:"))
+        deaths += [(label, when, str(chance.randrange(1, 12 if often else 3))) for when in ("before", "after")]
+    for label in AT_START:  # an empty new segment is what a start tidies up
+        for when in ("before", "after"):
+            deaths += [("segments.create:fsync", "after", "1"), (label, when, "1")]
+    await survive(tmp_path, 3, deaths)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("label", GIVING_UP)
+def test_a_kill_while_it_gives_up(tmp_path: Path, label: str, when: str) -> None:
+    """The disk fills up, so something is taken back, and just then the process dies."""
+    child = Child(tmp_path)
+    try:
+        child.start(label, when, "1")
+        child.control("add_account", address=f"p0@{DOMAIN}", password=PASSWORD)
+        sent = []
+
+        def send(key: str) -> None:
+            with smtplib.SMTP("127.0.0.1", child.port("smtp"), timeout=20) as client:
+                client.sendmail("stranger@else.test", [f"p0@{DOMAIN}"], body(key))
+            sent.append(key)
+
+        if label not in ("segments.take_back:unlink", "segments.create:unlink"):  # no segment has anything then
+            send("p0-1")
+        fault = child.faults / {"segments.create:unlink": "full", "batch.commit:ROLLBACK": "full-index"}.get(
+            label, "filling"
+        )
+        fault.write_text("")
+        large = next(
+            key for key in map("p0-{}".format, range(2, 99)) if (len(body(key)) > 30_000) == ("alone" in label)
+        )
+        with pytest.raises((OSError, smtplib.SMTPException)):
+            send(large)
+        assert child.process is not None
+        child.process.wait(timeout=20)
+        assert child.fired == [(label, when)]
+        fault.unlink()
+        child.start()
+        send("p0-100")
+        trust = child.trust()
+        person = Person("p0", child, trust, Wire())
+        assert [key for key, _ in person.read().boxes["INBOX"].messages.values()] == sent
+        assert [p for p in child.control("check_store") if "unknown to the index" not in p] == []
+    finally:
+        child.end()

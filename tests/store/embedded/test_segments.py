@@ -1,5 +1,6 @@
 """Segment files: whole records are found, everything else is not."""
 
+import errno
 import os
 import zlib
 from pathlib import Path
@@ -92,3 +93,16 @@ def test_partial_writes_are_completed(tmp_path: Path, monkeypatch: pytest.Monkey
     segments.write_all(file, [b"abc" * 20, b"def" * 700], 0)
     os.close(file)
     assert (tmp_path / "x").read_bytes() == b"abc" * 20 + b"def" * 700
+
+
+@pytest.mark.parametrize("call", ["pwrite", "fsync"])
+def test_a_segment_that_cannot_be_begun_leaves_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, call, full)
+    with pytest.raises(OSError, match="No space left"):
+        segments.write_alone(tmp_path, 1, 1, 5, [b"large"], b"")
+    assert list(tmp_path.iterdir()) == []

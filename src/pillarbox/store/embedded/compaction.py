@@ -84,7 +84,7 @@ class Compaction:
             await self._writer.do(lambda batch: batch.execute("DELETE FROM segments WHERE id = ?", (segment,)))
             self._reader.forget(segment)
             path = path_of(self._log.folder, segment)
-            await self._workers.run(path.unlink, missing_ok=True)
+            await self._workers.run(lambda: path.unlink(missing_ok=True))
 
     def _give_up(self, segment: int) -> None:
         """Something in it cannot be read: better keep all of it."""

@@ -77,7 +77,7 @@ class Intake:
         """The message was not stored after all."""
         if incoming.alone:
             path = path_of(self._folder, incoming.alone)
-            await self._workers.run(path.unlink, missing_ok=True)
+            await self._workers.run(lambda: path.unlink(missing_ok=True))
 
     def _digest(self, spool: Spool, note: bytes) -> Incoming:
         """What can be worked out of the octets."""

@@ -124,13 +124,14 @@ class SegmentLog:
 
 
 def create(folder: Path, number: int) -> int:
-    """A new segment's file; returns its descriptor. Raises OSError."""
+    """A new segment's file; returns its descriptor. Raises OSError; then no file is left."""
     file = os.open(path_of(folder, number), os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         os.pwrite(file, FILE_HEADER, 0)
         sync_folder(folder)
     except OSError:
         os.close(file)
+        path_of(folder, number).unlink(missing_ok=True)
         raise
     return file
 

@@ -1,0 +1,203 @@
+"""Everybody at once on one server: people at work, an administrator, a housekeeper, and the world outside.
+
+A life ends by SIGKILL, at a random instant or at a labelled point. After it everything is compared with the ledgers.
+"""
+
+import random
+import ssl
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.crash.launcher import SMALL_ALONE
+from tests.crash.ledger import Box
+from tests.crash.people import COMMON, CROWDED, Lost, Person, Wire, key_of
+from tests.crash.server import DOMAIN, PASSWORD, Child
+from tests.crash.sink import Sink
+
+from pillarbox.server.control import ControlError
+from pillarbox.store.embedded import backup
+from pillarbox.store.embedded.manifest import BackupError
+
+PEOPLE = 4
+POINT_PATIENCE = 20.0
+"""Seconds in which a labelled point must be reached."""
+
+RELAY = """
+[relay]
+port = {port}
+first_wait = 0.2
+longest_wait = 1.0
+[relay.smarthost]
+host = "127.0.0.1"
+port = {port}
+security = "none"
+"""
+
+KINDS = {
+    "account": f"spare{{}}@{DOMAIN}",
+    "alias": f"other{{}}@{DOMAIN}",
+    "domain": "d{}.test",
+}
+"""What the administrator makes and removes again."""
+
+
+@dataclass
+class Town:
+    """`made`: whether each thing of the administrator is there; `snapshots`: backups made under load."""
+
+    child: Child
+    sink: Sink
+    people: list[Person] = field(default_factory=list)
+    made: dict[tuple[str, str], bool] = field(default_factory=dict)
+    undecided: tuple[str, str] | None = None
+    managed: int = 0
+    checked: int = 0
+    snapshots: int = 0
+    wrong: list[str] = field(default_factory=list)
+
+    @property
+    def backups(self) -> Path:
+        return self.child.config.parent / "backups"
+
+    def found(self) -> None:
+        """Accounts, in a first life that nobody ends."""
+        backup.ALONE = SMALL_ALONE  # as the server has it
+        self.child.start()
+        for name in ("common", *(f"p{number}" for number in range(PEOPLE))):
+            self.child.control("add_account", address=f"{name}@{DOMAIN}", password=PASSWORD)
+        trust = ssl.create_default_context(cafile=str(self.child.data / "ca.pem"))
+        for number in range(PEOPLE):
+            book = Wire(boxes={"INBOX": Box(), "Sent": Box()})
+            self.people.append(Person(f"p{number}", self.child, trust, book))
+        for person in self.people:
+            person.compare()
+        self.child.stop()
+
+    def start(self, *death: str) -> None:
+        """A new life, unless one goes on and is not to end at a point."""
+        if self.child.running:
+            if not death:
+                return
+            self.child.kill()  # at rest
+        self.sink.life += 1
+        self.child.start(*death)
+
+    def live(self, chance: random.Random, *death: str) -> None:
+        """One life under load, ended at a random instant or at a point."""
+        self.start(*death)
+        workers = [threading.Thread(target=p.work, args=(random.Random(chance.random()),)) for p in self.people]
+        workers.append(threading.Thread(target=self._administer, args=(chance.randrange(10**6),)))
+        workers.append(threading.Thread(target=self._keep_house, args=(random.Random(chance.random()),)))
+        for worker in workers:
+            worker.start()
+        assert self.child.process is not None
+        until = time.monotonic() + (POINT_PATIENCE if death else chance.uniform(0.05, 1.5))
+        while self.child.process.poll() is None and time.monotonic() < until:
+            time.sleep(0.005)
+        assert death or self.child.process.poll() is None, "the server ended by itself"
+        self.child.kill()
+        for worker in workers:
+            worker.join()
+        assert self.wrong == []
+
+    def _administer(self, seed: int) -> None:
+        """Accounts, aliases and domains come and go."""
+        number = seed
+        try:
+            while True:
+                kind = list(KINDS)[number % 3]
+                name = KINDS[kind].format(number % 5)
+                number += 1
+                there = self.made.get((kind, name), False)
+                more = {"account": {"password": PASSWORD}, "alias": {"targets": [COMMON]}, "domain": {}}[kind]
+                subject = "domain" if kind == "domain" else "address"
+                self.undecided = (kind, name)
+                self.child.control(
+                    f"{'remove' if there else 'add'}_{kind}", **{subject: name}, **({} if there else more)
+                )
+                self.made[kind, name] = not there
+                self.undecided = None
+                self.managed += 1
+        except (ControlError, *Lost):
+            return
+
+    def _keep_house(self, chance: random.Random) -> None:
+        """fsck, with repair and without, and backups, beside everybody's work."""
+        try:
+            while self.child.running:
+                if chance.random() < 0.5:
+                    backup.back_up(self.child.data, self.backups, keep=2)
+                    self.snapshots += 1
+                else:
+                    self.wrong += real(self.child.control("check_store", repair=chance.random() < 0.5))
+                    self.checked += 1
+                time.sleep(chance.uniform(0, 0.3))
+        except (ControlError, *Lost):
+            return
+        except BackupError as error:
+            self.wrong.append(str(error))
+
+    def check(self) -> None:
+        """Look at everything; the server is started if it does not run, and goes on."""
+        self.start()
+        for person in self.people:
+            person.compare()
+        self._check_managed()
+        self._check_common()
+        assert real(self.child.control("check_store")) == []
+
+    def _check_managed(self) -> None:
+        facts = {a["address"]: a for a in self.child.control("list_accounts")}
+        present = {("account", address) for address in facts}
+        present |= {("alias", alias["address"]) for alias in self.child.control("list_aliases")}
+        present |= {("domain", domain["domain"]) for domain in self.child.control("list_domains")}
+        for thing, there in self.made.items():
+            if thing != self.undecided:
+                assert (thing in present) == there, thing
+            elif thing in present:
+                self.made[thing] = True
+        if self.undecided is not None:
+            self.made[self.undecided] = self.undecided in present
+        self.undecided = None
+        for person in self.people:
+            count = sum(len(box.messages) for box in person.book.boxes.values())
+            assert facts[person.address]["messages"] == count, person.address
+
+    def _check_common(self) -> None:
+        """The common mailbox has exactly what the people's have got: a message is accepted for all or for none."""
+        reader = Person("common", self.child, self.people[0].trust)
+        inbox = reader.read().boxes["INBOX"].messages
+        keys = Counter(key for key, _ in inbox.values())
+        wanted = set().union(*(p.book.accepted for p in self.people))
+        assert set(keys) == wanted, set(keys) ^ wanted
+        assert set(keys.values()) <= {1}
+        if len(keys) > CROWDED and reader.imap is not None:
+            reader.imap.select("INBOX")
+            assert reader.imap.store("1:*", "+FLAGS.SILENT", "(\\Deleted)")[0] == "OK"
+            assert reader.imap.expunge()[0] == "OK"
+            for person in self.people:
+                person.book.accepted.clear()
+
+    def check_world(self) -> tuple[int, int]:
+        """All that was to go out has gone; returns how many messages, and how many of them twice or more."""
+        self.start()
+        deadline = time.monotonic() + 60
+        while self.child.control("list_queue"):
+            assert time.monotonic() < deadline, self.child.control("list_queue")[:3]
+            time.sleep(0.1)
+        self.child.stop()
+        taken: dict[str, list[int]] = {}
+        for life, octets in self.sink.taken:
+            taken.setdefault(key_of(octets), []).append(life)
+        wanted = set().union(*(p.book.queued for p in self.people))
+        assert set(taken) == wanted, set(taken) ^ wanted
+        assert all(len(set(lives)) == len(lives) for lives in taken.values()), "twice without a kill"
+        return len(taken), sum(len(lives) > 1 for lives in taken.values())
+
+
+def real(problems: list[str]) -> list[str]:
+    """Of what fsck says that which is damage; octets whose commit did not happen any more are none."""
+    return [p for p in problems if "unknown to the index" not in p]
