@@ -1,17 +1,18 @@
 """The real server as a child process on free ports, which tests start, kill and start again on the same data."""
 
+import atexit
 import json
 import os
 import signal
 import socket
 import ssl
-import subprocess
-import sys
 import time
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from tests.crash.launcher import FIRED
+from tests.crash.nursery import Forked, Nursery
 from tests.demo import PORTS, SOURCE, free_offset
 
 from pillarbox.server.control import NAME, ControlError, call
@@ -19,6 +20,15 @@ from pillarbox.server.control import NAME, ControlError, call
 PASSWORD = "correct horse battery"
 DOMAIN = "example.test"
 START_PATIENCE = 30.0
+
+
+@lru_cache(maxsize=1)
+def _nursery() -> Nursery:
+    """Where servers come from."""
+    path = os.pathsep.join([str(SOURCE), str(SOURCE.parent)])
+    nursery = Nursery({**os.environ, "PYTHONPATH": path, "NO_COLOR": "1"})
+    atexit.register(nursery.close)
+    return nursery
 
 
 class Child:
@@ -31,7 +41,7 @@ class Child:
         self.config = directory / "pillarbox.toml"
         self.faults.mkdir(parents=True, exist_ok=True)
         self.offset = free_offset()
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Forked | None = None
         ports = "".join(
             f'[listeners.{name}]\nhost = "127.0.0.1"\nport = {port + self.offset}\n'
             f'security = "{"implicit" if name.endswith("s") else "starttls"}"\n'
@@ -48,21 +58,7 @@ class Child:
 
     def start(self, *death: str, limits: dict[int, tuple[int, int]] | None = None) -> None:
         """Start it, and wait until it accepts. `death` is a label, "before" or "after", and a number."""
-        environment = {
-            **os.environ, "PYTHONPATH": os.pathsep.join([str(SOURCE), str(SOURCE.parent)]), "NO_COLOR": "1",
-        }  # fmt: skip
-        command = [sys.executable, str(Path(__file__).with_name("launcher.py")), str(self.config), str(self.faults)]
-
-        def limit() -> None:
-            import resource
-
-            for kind, values in (limits or {}).items():
-                resource.setrlimit(kind, values)
-
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [*command, *death], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, preexec_fn=limit
-            )
+        self.process = Forked(_nursery(), [str(self.config), str(self.faults), *death], self.log, limits or {})
         deadline = time.monotonic() + START_PATIENCE
         while True:
             try:

@@ -62,6 +62,14 @@ class Town:
     def backups(self) -> Path:
         return self.child.config.parent / "backups"
 
+    @property
+    def done(self) -> str:
+        """What was acknowledged so far, for people."""
+        return (
+            f"{sum(p.done for p in self.people)} operations of people and {self.managed} of the administrator acknowledged, "
+            f"{self.checked} times fsck and {self.snapshots} backups beside them"
+        )
+
     def found(self) -> None:
         """Accounts, in a first life that nobody ends."""
         backup.ALONE = SMALL_ALONE  # as the server has it
