@@ -64,7 +64,7 @@ def test_internaldate(octets: bytes, seconds: int | None) -> None:
 def test_internaldate_both_ways(seconds: int) -> None:
     text = internaldate(seconds)
     assert len(text) == 26
-    assert parse_internaldate(text.encode()) == seconds
+    assert parse_internaldate(text) == seconds
 
 
 @given(st.binary(max_size=60))

@@ -68,6 +68,9 @@ async def test_octets_are_exact_and_in_parts(store: Store, alice: int) -> None:
             assert await store.mail.octets(alice, box, uid, start, length) == whole[start : start + length]
         assert await store.mail.octets(alice, box, uid, 3) == whole[3:]
     assert await store.mail.octets(alice, box, 4) is None
+    assert await store.mail.contents(alice, box, [3, 9, 1, 2, 1]) == [large, None, octets, b"", octets]
+    assert await store.mail.contents(alice, box, [1, 2, 3], [10, 5, 0]) == [octets[:10], b"", b""]
+    assert await store.mail.contents(alice, box, []) == []
 
 
 async def test_records(store: Store, alice: int) -> None:

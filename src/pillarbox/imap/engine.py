@@ -197,7 +197,7 @@ class ImapEngine:
         entry = TABLE.get(start[2].upper())
         if entry is None:
             raise BadSyntax("There is no such command")
-        if not entry.state & self.session.state:
+        if self.session.state not in entry.states:
             raise BadSyntax(_wrong_state(entry.state, self.session.state))
         cursor = Cursor(octets, start.end(), utf8=self.session.utf8, by_uid=entry.by_uid)
         return start[1].decode("ascii"), entry, cursor
@@ -303,7 +303,7 @@ class ImapEngine:
         if entry.private and self.link.tls is None:
             self.link.emit("password_in_clear", command=entry.name)
             raise Refused("Passwords are taken inside TLS only: use STARTTLS, or port 993", "PRIVACYREQUIRED")
-        if entry.upload is not None and entry.state & self.session.state:
+        if entry.upload is not None and self.session.state in entry.states:
             assert start is not None
             cursor = Cursor(literal.prefix, start.end(), utf8=self.session.utf8)
             spool = await entry.upload(cursor, literal.size, self.session)

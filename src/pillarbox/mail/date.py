@@ -118,14 +118,14 @@ def parse_day(octets: bytes) -> int | None:
 
 
 @lru_cache(maxsize=4096)
-def _day_text(number: int) -> str:
+def _day_text(number: int) -> bytes:
     day = calendar.fromordinal(max(1, min(number + _EPOCH, calendar.max.toordinal())))
-    return f"{day.day:2d}-{_MONTH_NAMES[day.month - 1]}-{day.year:04d}"
+    return f"{day.day:2d}-{_MONTH_NAMES[day.month - 1]}-{day.year:04d}".encode()
 
 
-def internaldate(seconds: int) -> str:
+def internaldate(seconds: int) -> bytes:
     """Epoch seconds as IMAP's date-time in UTC, without quotes: `17-Jul-1996 02:44:25 +0000`."""
     number, clock = divmod(seconds, DAY)
     minutes, second = divmod(clock, 60)
     hour, minute = divmod(minutes, 60)
-    return f"{_day_text(number)} {hour:02d}:{minute:02d}:{second:02d} +0000"
+    return b"%b %02d:%02d:%02d +0000" % (_day_text(number), hour, minute, second)

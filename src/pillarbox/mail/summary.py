@@ -4,8 +4,9 @@ Security: strangers wrote the message. Nothing here raises on any octets; what c
 """
 
 import re
-from dataclasses import dataclass
 from itertools import islice
+
+import msgspec
 
 from pillarbox.mail.body_structure import MAX_FIELDS, body_structure
 from pillarbox.mail.date import parse_date
@@ -24,13 +25,14 @@ CACHED_FIELDS = frozenset(
 """Names (lower case) of the header fields that are kept apart: what clients ask for in HEADER.FIELDS."""
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
+class Summary(msgspec.Struct, frozen=True, gc=False):
     """`envelope` and `bodystructure` are in IMAP's form (RFC 9051 §7.5.2), ready to send, parentheses included.
 
     `fields`: the header fields of CACHED_FIELDS as they stand in the message, folded, each with its line end, in order.
     `header_size`: octets of the header with the empty line. `message_id`: with angle brackets, "" if there is none.
     `sent`: the Date field in epoch seconds, None if there is none. `preview`: the start of the text, for people.
+
+    A msgspec structure because thousands are made for one listing, at a tenth of a frozen dataclass's cost.
     """
 
     envelope: bytes = b"(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)"

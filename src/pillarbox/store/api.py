@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
+import msgspec
+
 from pillarbox.mail.summary import Summary
 from pillarbox.store.changes import ChangeFeed
 from pillarbox.store.directory import Account as Account
@@ -139,10 +141,10 @@ class Stored:
     failed: Sequence[int]
 
 
-@dataclass(frozen=True, slots=True)
-class MessageRecord:
+class MessageRecord(msgspec.Struct, frozen=True, gc=False):
     """What is kept of one message and never changes. `email_id` is permanent and never reused (OBJECTID, UIDL);
-    `savedate` when it came into this mailbox, epoch seconds; `filed_by_server` marks the Sent copy that submission made."""
+    `savedate` when it came into this mailbox, epoch seconds; `filed_by_server` marks the Sent copy that submission made.
+    A msgspec structure, as `Summary` is."""
 
     uid: int
     summary: Summary
@@ -233,6 +235,12 @@ class Mail(Protocol):
         self, account: int, mailbox: int, uid: int, start: int = 0, length: int | None = None
     ) -> bytes | None:
         """A message's octets, or a part of them; None when it is gone."""
+
+    async def contents(
+        self, account: int, mailbox: int, uids: Sequence[int], sizes: Sequence[int] | None = None
+    ) -> list[bytes | None]:
+        """The octets of several messages, or so many from the beginning of each; None where one is gone. All are in memory
+        at once: the caller bounds them."""
 
     async def may_hold(self, account: int, mailbox: int, needle: str) -> Sequence[int] | None:
         """UIDs, ascending, of all messages whose text (header and body, see `mail.full_text`) holds a folded needle, and

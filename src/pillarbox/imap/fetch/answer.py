@@ -1,12 +1,11 @@
 """The FETCH responses of one command: batches of messages, one coarse call to the store for each."""
 
 from collections.abc import Iterator, Sequence
-from functools import reduce
-from operator import or_
 
-from pillarbox.imap.fetch.item import Item, Literal, Message, Need
+from pillarbox.imap.fetch.item import Batch, Message, Need, Value
 from pillarbox.imap.fetch.large import LargeMessage
 from pillarbox.imap.fetch.metadata import FLAGS, MODSEQ, UID
+from pillarbox.imap.fetch.plan import Plan
 from pillarbox.imap.session import Session
 from pillarbox.store.api import MessageRecord, StoreMode, StoreUnavailable
 from pillarbox.store.flags import SEEN
@@ -27,36 +26,43 @@ LARGE = 64 * 1024
 Records = dict[int, MessageRecord | None] | None
 """By UID; None when no item needs them."""
 
+Contents = dict[int, bytes | None] | None
+"""The same of messages' octets."""
+
 
 class Answer:
     """What one FETCH command asks for, and how many messages were answered."""
 
-    __slots__ = ("answered", "items", "needs", "out", "selected", "session", "with_flags")
+    __slots__ = ("answered", "out", "plan", "selected", "session", "with_flags")
 
-    def __init__(self, session: Session, items: Sequence[Item], out: Outbox) -> None:
+    def __init__(self, session: Session, plan: Plan, out: Outbox) -> None:
         self.session = session
         self.selected = session.mailbox
         self.out = out
-        self.items = items
-        self.needs = reduce(or_, (item.needs for item in items), Need.NOTHING)
+        self.plan = plan
         self.with_flags: frozenset[int] = frozenset()  # UIDs whose flags are told although nobody asked
         self.answered = 0
 
     async def send(self, spans: list[range]) -> None:
         """Answer for the messages at these positions; those that are gone are left out. Raises Refused, Disconnect."""
-        if {*self.items} <= {FLAGS, UID, MODSEQ} and FLAGS in self.items:
+        if self.plan.only_flags:
             await self._send_flags(spans)
             return
-        marks_seen = any(item.marks_seen for item in self.items) and not self.selected.read_only
+        marks_seen = self.plan.marks_seen and not self.selected.read_only
         for batch in _cut(spans, BATCH):
             if marks_seen:
                 await self._mark_seen(batch)
-            await self._send_batch(batch)
+            records = await self._records(batch)
+            if self.plan.needs & (Need.HEADER | Need.OCTETS):
+                await self._send_octets(batch, records)
+            else:
+                self._write(batch, records, None)
             await self.out.drain()
 
     async def _send_flags(self, spans: list[range]) -> None:
+        items = self.plan.items
         for batch in _cut(spans, BATCH_FLAGS):
-            self.selected.write_flags(self.out, batch, uid=UID in self.items, modseq=MODSEQ in self.items)
+            self.selected.write_flags(self.out, batch, uid=UID in items, modseq=MODSEQ in items)
             self.answered += sum(map(len, batch)) if self.selected.in_step else len(list(self.selected.messages(batch)))
             await self.out.drain()
 
@@ -74,120 +80,113 @@ class Answer:
             )
         except StoreUnavailable:
             return
-        if FLAGS not in self.items:
+        if FLAGS not in self.plan.items:
             self.with_flags = frozenset(stored.changed)
 
-    async def _send_batch(self, batch: list[range]) -> None:
+    async def _records(self, batch: list[range]) -> Records:
+        if not self.plan.needs & Need.RECORD:
+            return None
         uids = self.selected.take(batch)
-        records: Records = None
-        if self.needs & Need.RECORD:
-            found = await self.session.mail.records(self.session.account, self.selected.view.mailbox, uids)
-            records = dict(zip(uids, found, strict=True))
-        if not self.needs & (Need.HEADER | Need.OCTETS):
-            self._write(batch, records, None)
-            return
-        for lighter in self._by_weight(batch, records):
-            if not await self._send_large(lighter, records):
+        found = await self.session.mail.records(self.session.account, self.selected.view.mailbox, uids)
+        return dict(zip(uids, found, strict=True))
+
+    async def _send_octets(self, batch: list[range], records: Records) -> None:
+        """Responses for which messages are read."""
+        for lighter, is_large in self._by_weight(batch, records):
+            if is_large:
+                await self._send_large(lighter, records)
+            else:
                 self._write(lighter, records, await self._contents(lighter, records))
             await self.out.drain()
 
-    async def _contents(self, batch: list[range], records: Records) -> dict[int, bytes | None]:
+    async def _contents(self, batch: list[range], records: Records) -> Contents:
         """The octets that are needed of these messages."""
-        mail, account, mailbox = self.session.mail, self.session.account, self.selected.view.mailbox
-        contents: dict[int, bytes | None] = {}
-        for uid in self.selected.take(batch):
-            record = records.get(uid) if records else None
-            if self.needs & Need.OCTETS:
-                contents[uid] = await mail.octets(account, mailbox, uid)
-            elif record is not None:
-                contents[uid] = await mail.octets(account, mailbox, uid, 0, record.summary.header_size)
-        return contents
+        uids: Sequence[int] = self.selected.take(batch)
+        sizes: Sequence[int] | None = None
+        if not self.plan.needs & Need.OCTETS:
+            assert records is not None
+            headers = [(uid, record.summary.header_size) for uid in uids if (record := records[uid]) is not None]
+            uids, sizes = [uid for uid, _ in headers], [size for _, size in headers]
+        found = await self.session.mail.contents(self.session.account, self.selected.view.mailbox, uids, sizes)
+        return dict(zip(uids, found, strict=True))
 
-    def _write(
-        self,
-        batch: list[range],
-        records: Records,
-        contents: dict[int, bytes | None] | None,
-    ) -> None:
+    def _write(self, batch: list[range], records: Records, contents: Contents) -> None:
         """The responses of a batch, all at once: nothing waits here, so that the view stays as it is."""
-        values = [item.value for item in self.items if not isinstance(item, Literal)]
-        literals = [item.write for item in self.items if isinstance(item, Literal)]
-        message = Message(self.selected)
+        rows = list(self.selected.messages(batch))
+        if contents is not None:
+            rows = [row for row in rows if contents.get(row[1]) is not None]
+        if records is not None:
+            rows = [row for row in rows if records[row[1]] is not None]
+        if not rows:
+            return
+        known = [] if records is None else [record for _, uid, _ in rows if (record := records[uid]) is not None]
+        octets = [] if contents is None else [octets for _, uid, _ in rows if (octets := contents[uid]) is not None]
+        messages = Batch(self.selected, rows, known, octets)
+        self.answered += len(rows)
+        if not self.plan.literals:
+            self.out.write(b"".join(_render(messages, self.plan.values, b")\r\n")))
+            return
+        first, *others = self.plan.literals
         pieces: list[bytes] = []
-        for number, uid, at in self.selected.messages(batch):
-            if records is not None:
-                record = records[uid]
-                if record is None:
-                    continue
-                message.record = record
-            if contents is not None:
-                octets = contents.get(uid)
-                if octets is None:
-                    continue
-                message.octets = octets
-            message.turn_to(number, uid, at)
-            self.answered += 1
-            text = b" ".join([value(message) for value in values])
-            if uid in self.with_flags:
-                text = self._and_flags(text, message)
-            if not literals:
-                pieces.append(b"* %d FETCH (%b)\r\n" % (number, text))
-                continue
+        for head, message in zip(self._heads(messages), messages.messages, strict=True):
             # Literals come last: their octets are pieces of their own, joined once with everything else.
-            pieces.append(b"* %d FETCH (%b" % (number, text + b" " if text else b""))
-            literals[0](message, pieces)
-            for write in literals[1:]:
+            pieces.append(head)
+            first.write(message, pieces)
+            for literal in others:
                 pieces.append(b" ")
-                write(message, pieces)
+                literal.write(message, pieces)
             pieces.append(b")\r\n")
-        if pieces:
-            self.out.write(b"".join(pieces))
+        self.out.write(b"".join(pieces))
 
-    def _and_flags(self, text: bytes, message: Message) -> bytes:
-        """Add what is told of a message that became seen by this command (RFC 9051 §6.4.5)."""
-        text = b"%b %b" % (text, FLAGS.value(message)) if text else FLAGS.value(message)
-        if self.selected.condstore and MODSEQ not in self.items:
-            text += b" " + MODSEQ.value(message)
-        return text
+    def _heads(self, batch: Batch) -> list[bytes]:
+        """The responses up to their literals. Flags are told of messages that became seen by this command
+        (RFC 9051 §6.4.5)."""
+        values, literals = self.plan.values, self.plan.literals
+        heads = _render(batch, values, b" " if values and literals else b"")
+        if self.with_flags.isdisjoint(batch.uids):
+            return heads
+        with_modseq = self.selected.condstore and MODSEQ not in values
+        flagged = _render(batch, (*values, FLAGS, MODSEQ) if with_modseq else (*values, FLAGS), b" ")
+        return [
+            also if uid in self.with_flags else head for uid, head, also in zip(batch.uids, heads, flagged, strict=True)
+        ]
 
-    async def _send_large(self, batch: list[range], records: Records) -> bool:
-        """Send a large message by itself; False when the batch is an ordinary one."""
+    async def _send_large(self, batch: list[range], records: Records) -> None:
+        """Send a large message by itself."""
         found = next(iter(self.selected.messages(batch)), None)
         if found is None:
-            return True
-        record = records.get(found[1]) if records else None
-        if self._weight(found[2], record) < LARGE:
-            return False
-        if record is None:
-            [record] = await self.session.mail.records(self.session.account, self.selected.view.mailbox, found[1:2])
+            return
+        _, uid, at = found
+        record = records[uid] if records is not None else None
+        if record is None and (records is not None or self.plan.looks_inside):
+            [record] = await self.session.mail.records(self.session.account, self.selected.view.mailbox, [uid])
             if record is None:
-                return True
-        message = Message(self.selected)
-        message.turn_to(*found)
-        message.record = record
-        large = LargeMessage(self.session, self.items, message, self.out)
+                return
+        message = Message(self.selected.view.sizes[at])
+        if record is not None:
+            message.record = record
+        large = LargeMessage(self.session, self.plan, message, uid, self.out)
         if not await large.prepare():
-            return True
-        found = next(iter(self.selected.messages(batch)), None)  # while it was read, the view may have moved on
-        if found is None:
-            return True
-        message.at = found[2]
-        text = b" ".join([item.value(message) for item in self.items if not isinstance(item, Literal)])
-        if message.uid in self.with_flags:
-            text = self._and_flags(text, message)
+            return
+        rows = list(self.selected.messages(batch))  # while it was read, the view may have moved on
+        if not rows:
+            return
+        alone = Batch(self.selected, rows, [record] if record is not None else [])
+        alone.messages = [message]
+        [head] = self._heads(alone)
         self.answered += 1
-        await large.send(text)
-        return True
+        await large.send(head)
 
     def _weight(self, at: int, record: MessageRecord | None) -> int:
         """Octets that are read of a message."""
-        if self.needs & Need.OCTETS:
+        if self.plan.needs & Need.OCTETS:
             return self.selected.view.sizes[at]
         return 0 if record is None else record.summary.header_size
 
-    def _by_weight(self, batch: list[range], records: Records) -> Iterator[list[range]]:
-        """A batch in smaller ones, so that what is read and what is sent stays bounded; a large message is alone."""
-        limit = BATCH_OCTETS // max(1, sum(isinstance(item, Literal) for item in self.items))
+    def _by_weight(self, batch: list[range], records: Records) -> Iterator[tuple[list[range], bool]]:
+        """A batch in smaller ones, so that what is read and what is sent stays bounded; a large message is alone, and
+        marked as such."""
+        limit = BATCH_OCTETS // max(1, len(self.plan.literals))
         weights = [
             (number, self._weight(at, records.get(uid) if records else None))
             for number, uid, at in self.selected.messages(batch)
@@ -196,18 +195,25 @@ class Answer:
         total = 0
         for number, weight in weights:
             if positions and (weight >= LARGE or total + weight > limit):
-                yield positions
+                yield positions, False
                 positions, total = [], 0
+            if weight >= LARGE:
+                yield [range(number - 1, number)], True
+                continue
             if positions and positions[-1].stop == number - 1:
                 positions[-1] = range(positions[-1].start, number)
             else:
                 positions.append(range(number - 1, number))
             total += weight
-            if weight >= LARGE:
-                yield positions
-                positions, total = [], 0
         if positions:
-            yield positions
+            yield positions, False
+
+
+def _render(batch: Batch, values: Sequence[Value], end: bytes) -> list[bytes]:
+    """One response for each message: its number and the short values."""
+    template = b"* %d FETCH (" + b" ".join([value.template for value in values]) + end
+    columns = [value.column(batch) for value in values]
+    return [template % row for row in zip(batch.numbers, *columns, strict=True)]
 
 
 def _cut(spans: list[range], count: int) -> Iterator[list[range]]:

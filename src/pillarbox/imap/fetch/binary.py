@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from pillarbox.imap.errors import Refused
-from pillarbox.imap.fetch.item import ITEM, Item, Literal, Message, Need
+from pillarbox.imap.fetch.item import ITEM, Batch, Item, Literal, Message, Need
 from pillarbox.imap.fetch.section import find_part, read_partial, read_path
 from pillarbox.imap.grammar import Cursor
 from pillarbox.imap.registry import capability
@@ -72,14 +72,13 @@ class BinarySizeItem:
     """BINARY.SIZE[path]: exact, as the part is decoded for it."""
 
     path: tuple[int, ...]
-    label: bytes
+    template: bytes
     marks_seen = False
     needs = Need.OCTETS
 
-    def value(self, message: Message) -> bytes:
+    def column(self, batch: Batch) -> list[int]:
         """The number of octets, 0 when there is no such part."""
-        octets = decoded(message, self.path)
-        return b"%b %d" % (self.label, 0 if octets is None else len(octets))
+        return [len(decoded(message, self.path) or b"") for message in batch.messages]
 
 
 def _path(cursor: Cursor) -> tuple[tuple[int, ...], bytes]:
@@ -113,4 +112,4 @@ def binary_peek(cursor: Cursor) -> Item:
 def binary_size(cursor: Cursor) -> Item:
     """BINARY.SIZE[section-binary]."""
     path, label = _path(cursor)
-    return BinarySizeItem(path, b"BINARY.SIZE" + label)
+    return BinarySizeItem(path, b"BINARY.SIZE" + label + b" %d")

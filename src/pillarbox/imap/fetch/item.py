@@ -1,7 +1,11 @@
-"""What a FETCH item is, and the tables that items and modifiers put themselves into (RFC 9051 §6.4.5, RFC 4466 §2.4)."""
+"""What a FETCH item is, and the tables that items and modifiers put themselves into (RFC 9051 §6.4.5, RFC 4466 §2.4).
+
+Short values are worked out by columns, one item for all messages of a batch: a call for each message and item would cost
+more than the values do. Octets of messages are written one message at a time.
+"""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from pillarbox.imap.grammar import Cursor
@@ -26,22 +30,17 @@ class Need:
 
 
 class Message:
-    """One message on its way into a FETCH response. `at` is its index in the view's arrays; `record` and `octets` are
-    there when an item needs them (`octets` may be only the header)."""
+    """One message of a batch, for items that look at its octets. `size` is RFC822.SIZE; `record` and `octets` are there
+    when an item needs them (`octets` may be only the header)."""
 
-    __slots__ = ("_tree", "at", "number", "octets", "record", "selected", "uid")
+    __slots__ = ("_tree", "octets", "record", "size")
 
-    def __init__(self, selected: Selected) -> None:
-        self.selected = selected
-        self.number = self.uid = self.at = 0
-        self.record: MessageRecord
+    record: MessageRecord
+
+    def __init__(self, size: int) -> None:
+        self.size = size
         self.octets = b""
         self._tree: Part | None = None
-
-    def turn_to(self, number: int, uid: int, at: int) -> None:
-        """Become the next message."""
-        self.number, self.uid, self.at = number, uid, at
-        self._tree = None
 
     @property
     def tree(self) -> Part:
@@ -54,22 +53,55 @@ class Message:
     def tree(self, tree: Part | None) -> None:
         self._tree = tree
 
+
+class Batch:
+    """Messages on their way into FETCH responses, as columns: sequence numbers, UIDs, indices `at` in the view's arrays,
+    and records if an item needs them. Valid until something is awaited."""
+
+    __slots__ = ("_messages", "at", "contents", "numbers", "records", "selected", "uids")
+
+    def __init__(
+        self,
+        selected: Selected,
+        rows: Sequence[tuple[int, int, int]],
+        records: Sequence[MessageRecord] = (),
+        contents: Sequence[bytes] = (),
+    ) -> None:
+        self.selected = selected
+        self.numbers, self.uids, self.at = zip(*rows, strict=True)
+        self.records = records
+        self.contents = contents
+        self._messages: list[Message] | None = None
+
     @property
-    def size(self) -> int:
-        """RFC822.SIZE."""
-        return self.selected.view.sizes[self.at]
+    def messages(self) -> list[Message]:
+        """One by one."""
+        if self._messages is None:
+            sizes = self.selected.view.sizes
+            self._messages = [Message(sizes[at]) for at in self.at]
+            for message, record in zip(self._messages, self.records, strict=False):
+                message.record = record
+            for message, octets in zip(self._messages, self.contents, strict=False):
+                message.octets = octets
+        return self._messages
+
+    @messages.setter
+    def messages(self, messages: list[Message]) -> None:
+        self._messages = messages
 
 
 class Value(Protocol):
-    """An item of a FETCH command whose value is short."""
+    """An item of a FETCH command whose value is short. `template` is name and value as they are sent, for `%`."""
 
     @property
     def needs(self) -> int: ...
     @property
     def marks_seen(self) -> bool: ...
+    @property
+    def template(self) -> bytes: ...
 
-    def value(self, message: Message) -> bytes:
-        """Name and value as they are sent. Raises Refused."""
+    def column(self, batch: Batch) -> Iterable[object]:
+        """What goes into the template for each message. Raises Refused."""
 
 
 class Literal(ABC):

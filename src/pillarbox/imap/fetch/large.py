@@ -4,10 +4,9 @@ Clients fetch large messages part by part, in pieces: the tree of the last one's
 the first piece costs a look at the whole message.
 """
 
-from collections.abc import Sequence
-
 from pillarbox.imap.errors import Disconnect
-from pillarbox.imap.fetch.item import Item, Literal, Message, Need
+from pillarbox.imap.fetch.item import Message
+from pillarbox.imap.fetch.plan import Plan
 from pillarbox.imap.session import Session
 from pillarbox.mail.mime import parse
 from pillarbox.wire.outbox import Outbox
@@ -19,15 +18,15 @@ PIECE = 1024 * 1024
 class LargeMessage:
     """One message and what is sent of it."""
 
-    __slots__ = ("is_measured", "literals", "message", "octets", "out", "session", "size")
+    __slots__ = ("mailbox", "message", "octets", "out", "plan", "session", "uid")
 
-    def __init__(self, session: Session, items: Sequence[Item], message: Message, out: Outbox) -> None:
+    def __init__(self, session: Session, plan: Plan, message: Message, uid: int, out: Outbox) -> None:
         self.session = session
-        self.literals = [item for item in items if isinstance(item, Literal)]
-        self.is_measured = any(not isinstance(item, Literal) and item.needs & Need.OCTETS for item in items)
+        self.plan = plan
         self.message = message
+        self.mailbox = session.mailbox.view.mailbox
+        self.uid = uid
         self.out = out
-        self.size = message.size
         self.octets: bytes | None = None  # when the whole message had to be read
 
     async def prepare(self) -> bool:
@@ -35,32 +34,32 @@ class LargeMessage:
 
         Raises Refused.
         """
-        literals, message, session = self.literals, self.message, self.session
-        email_id = message.record.email_id
-        looks_inside = self.is_measured or any(literal.looks_inside for literal in literals)
-        known = session.tree[1] if looks_inside and session.tree and session.tree[0] == email_id else None
-        is_made = self.is_measured or any(literal.is_made for literal in literals)
+        plan, message, session = self.plan, self.message, self.session
+        looks_inside = plan.looks_inside
+        known = (
+            session.tree[1] if looks_inside and session.tree and session.tree[0] == message.record.email_id else None
+        )
+        is_made = plan.measures or any(literal.is_made for literal in plan.literals)
         if is_made or (looks_inside and known is None):
-            self.octets = await self.read(0, self.size)
+            self.octets = await self.read(0, message.size)
             if self.octets is None:
                 return False
             message.octets = self.octets
             if looks_inside and known is None:
                 known = parse(self.octets)
-                session.tree = email_id, known
+                session.tree = message.record.email_id, known
         message.tree = known
-        for literal in literals:
+        for literal in plan.literals:
             literal.check(message)
         return True
 
-    async def send(self, text: bytes) -> None:
-        """Write the response: the text of all short items, then the literals. Raises Disconnect when the message vanishes
-        meanwhile."""
-        self.out.write(b"* %d FETCH (%b" % (self.message.number, text))
-        separator = b" " if text else b""
-        for literal in self.literals:
-            self.out.write(separator)
-            separator = b" "
+    async def send(self, head: bytes) -> None:
+        """Write the response: its beginning with all short values, then the literals. Raises Disconnect when the message
+        vanishes meanwhile."""
+        self.out.write(head)
+        for number, literal in enumerate(self.plan.literals):
+            if number:
+                self.out.write(b" ")
             place = literal.place(self.message)
             if place is None:
                 pieces: list[bytes] = []
@@ -88,5 +87,4 @@ class LargeMessage:
         """Octets of the message."""
         if self.octets is not None:
             return self.octets[start : start + length]
-        mailbox = self.message.selected.view.mailbox
-        return await self.session.mail.octets(self.session.account, mailbox, self.message.uid, start, length)
+        return await self.session.mail.octets(self.session.account, self.mailbox, self.uid, start, length)

@@ -1,6 +1,8 @@
 """FETCH items that the mailbox's view answers: FLAGS, UID, INTERNALDATE, RFC822.SIZE (RFC 9051 §7.5.2), MODSEQ (RFC 7162)."""
 
-from pillarbox.imap.fetch.item import ITEM, Message, Plain
+from collections.abc import Sequence
+
+from pillarbox.imap.fetch.item import ITEM, Batch, Plain
 from pillarbox.imap.grammar import Cursor
 from pillarbox.mail.date import internaldate
 
@@ -8,41 +10,58 @@ from pillarbox.mail.date import internaldate
 class FlagsItem(Plain):
     """FLAGS, \\Recent included."""
 
-    def value(self, message: Message) -> bytes:
-        selected = message.selected
+    template = b"FLAGS (%b)"
+
+    def column(self, batch: Batch) -> list[bytes]:
+        selected = batch.selected
         view = selected.view
-        encoded = view.flag_table.encoded[view.flags[message.at]]
-        if message.uid >= selected.recent_from:
-            encoded = encoded + b" \\Recent" if encoded else b"\\Recent"
-        return b"FLAGS (%b)" % encoded
+        flags, encoded = view.flags, view.flag_table.encoded
+        texts = [encoded[flags[at]] for at in batch.at]
+        if batch.uids[-1] >= selected.recent_from:
+            return [
+                text if uid < selected.recent_from else text + b" \\Recent" if text else b"\\Recent"
+                for uid, text in zip(batch.uids, texts, strict=True)
+            ]
+        return texts
 
 
 class UidItem(Plain):
     """UID."""
 
-    def value(self, message: Message) -> bytes:
-        return b"UID %d" % message.uid
+    template = b"UID %d"
+
+    def column(self, batch: Batch) -> Sequence[int]:
+        return batch.uids
 
 
 class InternaldateItem(Plain):
     """INTERNALDATE, in UTC."""
 
-    def value(self, message: Message) -> bytes:
-        return b'INTERNALDATE "%b"' % internaldate(message.selected.view.internaldates[message.at]).encode()
+    template = b'INTERNALDATE "%b"'
+
+    def column(self, batch: Batch) -> list[bytes]:
+        dates = batch.selected.view.internaldates
+        return [internaldate(dates[at]) for at in batch.at]
 
 
 class SizeItem(Plain):
     """RFC822.SIZE."""
 
-    def value(self, message: Message) -> bytes:
-        return b"RFC822.SIZE %d" % message.selected.view.sizes[message.at]
+    template = b"RFC822.SIZE %d"
+
+    def column(self, batch: Batch) -> list[int]:
+        sizes = batch.selected.view.sizes
+        return [sizes[at] for at in batch.at]
 
 
 class ModseqItem(Plain):
     """MODSEQ."""
 
-    def value(self, message: Message) -> bytes:
-        return b"MODSEQ (%d)" % message.selected.view.modseqs[message.at]
+    template = b"MODSEQ (%d)"
+
+    def column(self, batch: Batch) -> list[int]:
+        modseqs = batch.selected.view.modseqs
+        return [modseqs[at] for at in batch.at]
 
 
 FLAGS = FlagsItem()

@@ -2,7 +2,7 @@
 EMAILID and THREADID (RFC 8474), PREVIEW (RFC 8970)."""
 
 from pillarbox.imap.errors import BadSyntax
-from pillarbox.imap.fetch.item import ITEM, Message, Recorded
+from pillarbox.imap.fetch.item import ITEM, Batch, Recorded
 from pillarbox.imap.grammar import Cursor
 from pillarbox.imap.registry import capability
 from pillarbox.mail.body_structure import without_extensions
@@ -15,51 +15,64 @@ capability("PREVIEW", "SAVEDATE")
 class EnvelopeItem(Recorded):
     """ENVELOPE, as it was worked out on arrival."""
 
-    def value(self, message: Message) -> bytes:
-        return b"ENVELOPE " + message.record.summary.envelope
+    template = b"ENVELOPE %b"
+
+    def column(self, batch: Batch) -> list[bytes]:
+        return [record.summary.envelope for record in batch.records]
 
 
 class BodyStructureItem(Recorded):
     """BODYSTRUCTURE, as it was worked out on arrival."""
 
-    def value(self, message: Message) -> bytes:
-        return b"BODYSTRUCTURE " + message.record.summary.bodystructure
+    template = b"BODYSTRUCTURE %b"
+
+    def column(self, batch: Batch) -> list[bytes]:
+        return [record.summary.bodystructure for record in batch.records]
 
 
 class BodyItem(Recorded):
     """BODY: BODYSTRUCTURE without its extension data."""
 
-    def value(self, message: Message) -> bytes:
-        return b"BODY " + without_extensions(message.record.summary.bodystructure)
+    template = b"BODY %b"
+
+    def column(self, batch: Batch) -> list[bytes]:
+        return [without_extensions(record.summary.bodystructure) for record in batch.records]
 
 
 class SavedateItem(Recorded):
     """SAVEDATE: when the message came into this mailbox."""
 
-    def value(self, message: Message) -> bytes:
-        return b'SAVEDATE "%b"' % internaldate(message.record.savedate).encode()
+    template = b'SAVEDATE "%b"'
+
+    def column(self, batch: Batch) -> list[bytes]:
+        return [internaldate(record.savedate) for record in batch.records]
 
 
 class EmailIdItem(Recorded):
     """EMAILID: the same for all copies of a message."""
 
-    def value(self, message: Message) -> bytes:
-        return b"EMAILID (%b)" % message.record.email_id.encode()
+    template = b"EMAILID (%b)"
+
+    def column(self, batch: Batch) -> list[bytes]:
+        return [record.email_id.encode() for record in batch.records]
 
 
 class ThreadIdItem(Recorded):
     """THREADID."""
 
-    def value(self, message: Message) -> bytes:
-        thread = message.record.thread_id
-        return b"THREADID (%b)" % thread.encode() if thread else b"THREADID NIL"
+    template = b"THREADID %b"
+
+    def column(self, batch: Batch) -> list[bytes]:
+        return [b"(%b)" % record.thread_id.encode() if record.thread_id else b"NIL" for record in batch.records]
 
 
 class PreviewItem(Recorded):
     """PREVIEW, in UTF-8."""
 
-    def value(self, message: Message) -> bytes:
-        return b"PREVIEW " + string(message.record.summary.preview.encode("utf-8", "replace"))
+    template = b"PREVIEW %b"
+
+    def column(self, batch: Batch) -> list[bytes]:
+        return [string(record.summary.preview.encode("utf-8", "replace")) for record in batch.records]
 
 
 BODY = BodyItem()

@@ -172,6 +172,13 @@ class EmbeddedMail:
         view = found.loaded() or await self._views.open(found)
         return await self._records.octets(view, uid, start, length)
 
+    async def contents(
+        self, account: int, mailbox: int, uids: Sequence[int], sizes: Sequence[int] | None = None
+    ) -> list[bytes | None]:
+        found = self._state.mailbox(account, mailbox)
+        view = found.loaded() or await self._views.open(found)
+        return await self._records.contents(view, uids, sizes)
+
     async def may_hold(self, account: int, mailbox: int, needle: str) -> Sequence[int] | None:
         return await self._indexer.holding(self._state.mailbox(account, mailbox).id, needle)
 

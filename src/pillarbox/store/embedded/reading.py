@@ -44,15 +44,14 @@ class SegmentReader:
         self._workers = workers
         self._files: OrderedDict[int, _File] = OrderedDict()
         self._nowait = bool(_NOWAIT)
+        self._buffer = memoryview(bytearray(_AT_ONCE))  # what is read at once passes through here
 
     async def read(self, segment: int, offset: int, length: int) -> bytes:
         """So many octets. Raises FileNotFoundError when the segment is not there any more, OSError."""
-        file = self._file(segment)
-        if self._nowait and length <= _AT_ONCE:
-            octets = self._read_now(file, offset, length)
-            if octets is not None:
-                return octets
-        return await self._workers.run(read_exactly, file, offset, length)
+        octets = self.read_now(segment, offset, length)
+        if octets is not None:
+            return octets
+        return await self._workers.run(read_exactly, self._file(segment), offset, length)
 
     def forget(self, segment: int) -> None:
         """The segment's file goes: let go of it."""
@@ -72,10 +71,14 @@ class SegmentReader:
             self._files.move_to_end(segment)
         return file
 
-    def _read_now(self, file: _File, offset: int, length: int) -> bytes | None:
-        buffer = bytearray(length)
+    def read_now(self, segment: int, offset: int, length: int) -> bytes | None:
+        """So many octets, None when they are too many or the disk would have to be asked. Raises as `read`."""
+        if not self._nowait or length > _AT_ONCE:
+            return None
+        descriptor = self._file(segment).descriptor
+        buffer = self._buffer[:length]
         try:
-            got = os.preadv(file.descriptor, [buffer], offset, _NOWAIT)
+            got = os.preadv(descriptor, [buffer], offset, _NOWAIT)
         except BlockingIOError:
             return None
         except OSError:  # this file system cannot say whether it would wait
@@ -117,6 +120,15 @@ class BlobReader:
             except OSError as error:
                 raise StoreUnavailable(f"the message cannot be read now ({error})") from error
         raise StoreUnavailable("the message's octets are missing: run `pillarbox fsck`")
+
+    def read_now(self, place: Place, length: int | None) -> bytes | None:
+        """What is at a place, or so many octets of it, None when that is to be read in another way."""
+        segment, offset, size = place
+        wanted = size if length is None else min(length, size)
+        try:
+            return self._segments.read_now(segment, offset + RECORD_HEADER, wanted) if wanted else b""
+        except OSError:
+            return None
 
     async def read_place(self, place: Place, start: int, length: int | None) -> bytes:
         """A part of what is at a place. Raises OSError."""

@@ -40,7 +40,7 @@ class Records:
         self._workers = workers
         self._blobs = blobs
         self._places: dict[tuple[int, int], Place] = {}
-        self._next = (0, 0)  # which message someone reads who reads them in order
+        self._last = (0, 0)  # the message that was read last
 
     async def records(self, view: MailboxView, uids: Sequence[int]) -> list[MessageRecord | None]:
         """One for each UID, None where it is gone."""
@@ -67,23 +67,27 @@ class Records:
 
     async def octets(self, view: MailboxView, uid: int, start: int, length: int | None) -> bytes | None:
         """A message's octets, or a part of them; None when it is gone. Raises StoreUnavailable."""
-        uids = view.uids
-        i = bisect_left(uids, uid)
-        if i >= len(uids) or uids[i] != uid:
+        if view.index(uid) < 0:
             return None
-        key = (view.mailbox, uid)
-        place = self._places.get(key)
-        if place is None:
-            self._look_ahead(view, i)
-            place = self._places.get(key)
-        self._next = (view.mailbox, uids[i + 1] if i + 1 < len(uids) else 0)
+        place = self._place(view, uid)
         if place is not None:
             try:
                 return await self._blobs.read_place(place, start, length)
             except OSError:
                 self._places.clear()  # compaction moves blobs: look again
         which = "SELECT blob FROM messages WHERE mailbox = ? AND uid = ?"
-        return await self._blobs.read(which, key, start, length)
+        return await self._blobs.read(which, (view.mailbox, uid), start, length)
+
+    async def contents(self, view: MailboxView, uids: Sequence[int], sizes: Sequence[int] | None) -> list[bytes | None]:
+        """The octets of each, or so many from its beginning; None where it is gone. Raises StoreUnavailable."""
+        found: list[bytes | None] = []
+        for n, uid in enumerate(uids):
+            length = None if sizes is None else sizes[n]
+            octets = None
+            if view.index(uid) >= 0 and (place := self._place(view, uid)) is not None:
+                octets = self._blobs.read_now(place, length)
+            found.append(await self.octets(view, uid, 0, length) if octets is None else octets)
+        return found
 
     def find_message_id(self, view: MailboxView, message_id: str) -> list[int]:
         """UIDs of the messages with this Message-ID, ascending."""
@@ -100,15 +104,26 @@ class Records:
         rows = query(self._near, "SELECT uids FROM expunges WHERE mailbox = ? AND modseq > ?", (mailbox, modseq))
         return sorted(uid for (octets,) in rows for uid in decode_uids(octets))
 
-    def _look_ahead(self, view: MailboxView, i: int) -> None:
+    def _place(self, view: MailboxView, uid: int) -> Place | None:
+        """Where a message's octets are. Whoever asks for one message after the other gets places from memory."""
+        key = (view.mailbox, uid)
+        place = self._places.get(key)
+        if place is None:
+            self._look_ahead(view, uid)
+            place = self._places.get(key)
+        self._last = key
+        return place
+
+    def _look_ahead(self, view: MailboxView, uid: int) -> None:
         uids = view.uids
-        ahead = _AHEAD if self._next == (view.mailbox, uids[i]) else 1
-        last = uids[min(i + ahead, len(uids)) - 1]
+        i = bisect_left(uids, uid)
+        in_order = i > 0 and self._last == (view.mailbox, uids[i - 1])
+        last = uids[min(i + _AHEAD, len(uids)) - 1] if in_order else uid
         rows = query(
             self._near,
             "SELECT m.uid, b.segment, b.offset, b.size FROM messages AS m JOIN blobs AS b ON b.id = m.blob "
             "WHERE m.mailbox = ? AND m.uid BETWEEN ? AND ?",
-            (view.mailbox, uids[i], last),
+            (view.mailbox, uid, last),
         )
         if len(self._places) > _PLACES:
             self._places.clear()

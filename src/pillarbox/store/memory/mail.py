@@ -244,6 +244,12 @@ class MemoryMail:
         message = self._mailbox(account, mailbox).messages.get(uid)
         return None if message is None else message.octets[start : None if length is None else start + length]
 
+    async def contents(
+        self, account: int, mailbox: int, uids: Sequence[int], sizes: Sequence[int] | None = None
+    ) -> list[bytes | None]:
+        lengths = [None] * len(uids) if sizes is None else sizes
+        return [await self.octets(account, mailbox, uid, 0, length) for uid, length in zip(uids, lengths, strict=True)]
+
     async def may_hold(self, account: int, mailbox: int, needle: str) -> Sequence[int] | None:
         """Not known: there is no index."""
         self._mailbox(account, mailbox)
