@@ -125,7 +125,7 @@ S: a7 OK
             ("S", b"-ERR\r\n"),
         ],
         """S: +OK ready
-C: USER alice
+C: USER ***
 C: PASS ***
 S: +OK
 S: +OK in
@@ -144,6 +144,53 @@ S: -ERR
 """,
     ),
 }
+
+
+HIDDEN = {
+    "smtp": (
+        b"AUTH hunter2",
+        b"AUTH PLAIN",
+        b"AUTH LOGIN alice hunter2",
+        b"hunter2 is it",
+        b"PASSWORD hunter2",
+        b"AUTH\thunter2",
+    ),
+    "pop3": (b"USER hunter2", b"USER hunter2 x@y", b"PASS hunter2", b" PASS hunter2", b"PASSWD hunter2", b"my hunter2"),
+    "imap": (
+        b"a UID LOGIN alice hunter2",
+        b"LOGIN alice hunter2",
+        b"a  LOGIN x hunter2",
+        b"hunter2 x",
+        b"a XLOGIN hunter2",
+    ),
+}
+"""Lines that no program should send, with a password in them."""
+
+
+@pytest.mark.parametrize("service", HIDDEN)
+def test_lines_that_nobody_understands_are_hidden(tmp_path: Path, service: str) -> None:
+    for line in HIDDEN[service]:
+        assert "hunter2" not in _write(tmp_path, service, [("C", line + b"\r\n")]), line
+
+
+@pytest.mark.parametrize(
+    ("service", "challenge"), [("smtp", b"334 VXNlcm5hbWU6"), ("pop3", b"+ "), ("imap", b"+ VXNlcm5hbWU6")]
+)
+def test_until_the_verdict_everything_is_hidden(tmp_path: Path, service: str, challenge: bytes) -> None:
+    begin = {"smtp": b"AUTH LOGIN", "pop3": b"AUTH LOGIN", "imap": b"a AUTHENTICATE LOGIN"}[service]
+    verdict = {"smtp": b"535 no", "pop3": b"-ERR no", "imap": b"a NO no"}[service]
+    after = {"smtp": b"MAIL FROM:<a@b>", "pop3": b"LIST 1", "imap": b"b LIST x y"}[service]
+    pieces = [
+        ("C", begin),
+        ("S", challenge),
+        ("C", b"LIST hunter2"),
+        ("S", challenge),
+        ("C", b"a LIST hunter2"),
+        ("S", verdict),
+    ]
+    text = _write(tmp_path, service, [(side, line + b"\r\n") for side, line in [*pieces, ("C", after)]])
+    assert "hunter2" not in text
+    assert after.decode() in text
 
 
 def _write(directory: Path, service: str, pieces: list[tuple[str, bytes]]) -> str:

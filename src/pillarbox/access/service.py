@@ -34,12 +34,14 @@ MAX_NAME = 320
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """What a name stands for. `account` is None for unknown and disabled ones; `reason` is for the log, never the peer."""
+    """What a name stands for. `account` is None for unknown and disabled ones; `reason` is for the log, never the peer.
+    `shown` is the name as the log may have it: nothing where it could be a password, typed into the wrong field."""
 
     name: str
     account: Account | None
     hashes: PasswordHashes | None
     reason: str
+    shown: str = ""
 
 
 class Access:
@@ -73,24 +75,26 @@ class Access:
     async def candidate(self, authcid: str) -> Candidate:
         """Look a name up: the account's full address in any case, or its local part alone while there is one domain.
         Aliases do not log in. Raises AuthenticationUnavailable when the store is in trouble."""
-        name = authcid.strip()[:MAX_NAME]
+        typed = name = authcid.strip()[:MAX_NAME]
         try:
             if "@" not in name:
                 domains = await self.directory.domains()
                 name = f"{name}@{domains[0]}" if len(domains) == 1 else name
             try:
-                name = Address.parse(name).key
+                address = Address.parse(name)
             except BadAddress:
                 return Candidate(name.casefold(), None, None, "not an address")
+            name = address.key
             account = await self.directory.account(name)
             if account is None:
-                return Candidate(name, None, None, "no such account")
+                ours = "@" in typed and await self.directory.is_local(address.domain)
+                return Candidate(name, None, None, "no such account", name if ours else "")
             hashes = await self.directory.hashes(account.id)
         except StoreError:
             raise AuthenticationUnavailable("Logins are not possible at the moment; try again in a minute") from None
         if account.disabled:
-            return Candidate(name, None, hashes, "the account is disabled")
-        return Candidate(name, account, hashes, "wrong password")
+            return Candidate(name, None, hashes, "the account is disabled", name)
+        return Candidate(name, account, hashes, "wrong password", name)
 
     def invented(self, name: str, purpose: str) -> bytes:
         """32 octets that are always the same for a name, and that nobody can predict."""
@@ -116,18 +120,18 @@ class PeerCredentials:
     async def check_password(self, authcid: str, password: Secret) -> Identity:
         """See `Credentials.check_password`."""
         candidate = await self._access.candidate(authcid)
-        self._refuse_throttled(candidate.name)
+        self._refuse_throttled(candidate)
         try:
             # One at a time for an account from a block, the delay included: so many guesses at once are as slow as one
             # after another, and of many connections that log in at once only the first has to be verified.
             with self._access.pair_lines.join(f"{self._block} {candidate.name}") as turn:
                 async with turn:
-                    self._refuse_throttled(candidate.name)
+                    self._refuse_throttled(candidate)
                     if await self._is_right(candidate, password):
                         return self._welcome(await self._access.candidate(authcid), candidate.hashes)
                     await self._dismiss(candidate)
         except (LineTooLong, Overloaded):
-            self._link.emit("login_deferred", name=candidate.name, reason="too many logins at once")
+            self._link.emit("login_deferred", name=candidate.shown, reason="too many logins at once")
             raise AuthenticationUnavailable("Too many logins at once; try again in a minute") from None
         raise AuthenticationFailed
 
@@ -140,7 +144,7 @@ class PeerCredentials:
         if valid is None:
             with access.block_lines.join(self._block) as turn:
                 async with turn:
-                    self._refuse_throttled(name)
+                    self._refuse_throttled(candidate)
                     familiar = access.throttle.is_familiar(self._peer, name, access.clock())
                     valid = await access.verifier.verify(argon2_hash, password, reserved=familiar)
                     now = access.clock()
@@ -152,7 +156,7 @@ class PeerCredentials:
     async def scram_keys(self, authcid: str) -> ScramKeys:
         """See `Credentials.scram_keys`."""
         candidate = await self._access.candidate(authcid)
-        self._refuse_throttled(candidate.name)
+        self._refuse_throttled(candidate)
         self._scram_hashes = candidate.hashes
         invented = ScramKeys(
             self._access.invented(candidate.name, "salt")[:SALT_LENGTH],
@@ -169,7 +173,7 @@ class PeerCredentials:
     async def scram_verified(self, authcid: str) -> Identity:
         """See `Credentials.scram_verified`."""
         candidate = await self._access.candidate(authcid)
-        self._refuse_throttled(candidate.name)
+        self._refuse_throttled(candidate)
         if candidate.account is None:
             await self._dismiss(candidate)
             raise AuthenticationFailed
@@ -179,15 +183,15 @@ class PeerCredentials:
         """See `Credentials.scram_rejected`. Raises AuthenticationUnavailable where `scram_verified` would: of many proofs
         sent at once, the right one does not stand out."""
         candidate = await self._access.candidate(authcid)
-        self._refuse_throttled(candidate.name)
+        self._refuse_throttled(candidate)
         self._access.throttle.failed(self._peer, candidate.name, self._access.clock())
         await self._dismiss(candidate)
 
-    def _refuse_throttled(self, name: str) -> None:
-        seconds = self._access.throttle.wait(self._peer, name, self._access.clock())
+    def _refuse_throttled(self, candidate: Candidate) -> None:
+        seconds = self._access.throttle.wait(self._peer, candidate.name, self._access.clock())
         if seconds > 0:
             minutes = max(1, math.ceil(seconds / 60))
-            self._link.emit("login_deferred", name=name, reason="throttled", minutes=minutes)
+            self._link.emit("login_deferred", name=candidate.shown, reason="throttled", minutes=minutes)
             raise AuthenticationUnavailable(
                 f"Too many failed logins; try again in {minutes} minute{'s' if minutes > 1 else ''}"
             )
@@ -202,7 +206,6 @@ class PeerCredentials:
 
     async def _dismiss(self, candidate: Candidate) -> None:
         """Note the failure and let the peer wait for the answer."""
-        known = candidate.name if candidate.reason != "not an address" else ""  # it may be a password, mistyped
-        self._link.emit("login_refused", name=known, reason=candidate.reason)
+        self._link.emit("login_refused", name=candidate.shown, reason=candidate.reason)
         access = self._access
         await access.sleep(access.throttle.delay(self._peer, candidate.name, access.clock()))

@@ -110,12 +110,12 @@ class Session:
         self._stop_watching = self.store.changes.watch(identity.account, self._changed)
         self.link.emit("login", mechanism=mechanism, account=identity.address)
 
-    def login_failed(self, mechanism: str, name: str = "") -> Completion:
-        """The client has not proved who it is; `name` is who it claims to be, where that is known.
+    def login_failed(self, mechanism: str) -> Completion:
+        """The client has not proved who it is; whom it named is not told: it may be a password, typed into the wrong field.
 
         Raises Disconnect after too many tries.
         """
-        self.link.emit("login_failed", mechanism=mechanism, **({"account": name} if name else {}))
+        self.link.emit("login_failed", mechanism=mechanism)
         self.failed_logins += 1
         if self.failed_logins >= self.policy.limits.failed_logins:
             raise Disconnect("Too many failed logins")

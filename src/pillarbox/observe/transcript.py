@@ -1,7 +1,8 @@
 """Transcripts: each connection's dialogue in a file of its own, `C:` what the client said, `S:` what we answered.
 
-Security: secrets are replaced by *** and bodies by their size. When in doubt a line is hidden: a client's line of one
-word that is no command may be a password or the response of a SASL exchange.
+Security: secrets are replaced by *** and bodies by their size. When in doubt a line is hidden: a client's line that is no
+command of any protocol may be a password or the response of a SASL exchange; so may be whatever it says between AUTH and
+our verdict, and a name that is no address.
 """
 
 import re
@@ -16,14 +17,24 @@ from pillarbox.wire.engine import Link
 LONGEST_LINE = 2000
 """Octets of one line that are written; the rest is counted."""
 
-_LOGIN = re.compile(rb"\s*(?:\S+\s+)?(?:LOGIN|AUTHENTICATE|AUTH|PASS|APOP)(?=\s|$)", re.IGNORECASE)
-_MECHANISM = re.compile(rb"\s*(?:\S+\s+)?(?:AUTHENTICATE|AUTH)\s+[A-Za-z0-9_-]+", re.IGNORECASE)
+_LOGIN = re.compile(rb"\s*(?:\S+\s+){0,2}?(?:LOGIN|AUTHENTICATE|AUTH|PASS|APOP)(?=\s|$)", re.IGNORECASE)
+_MECHANISM = re.compile(
+    rb"\s*(?:\S+\s+)?(?:AUTHENTICATE|AUTH)\s+(?:PLAIN|LOGIN|SCRAM-[A-Z0-9-]{1,20}|CRAM-MD5|DIGEST-MD5|NTLM|GSSAPI"
+    rb"|XOAUTH2|OAUTHBEARER|EXTERNAL|ANONYMOUS)(?=\s|$)",
+    re.IGNORECASE,
+)
+_NAME = re.compile(rb"\s*USER\s+(?![^@\s]+@[^@\s]+\s*$)", re.IGNORECASE)
+_EXCHANGE = re.compile(rb"AUTH(?:ENTICATE)?$", re.IGNORECASE)
 _LITERAL = re.compile(rb"[{](\d{1,19})\+?[}]$")
 _BDAT = re.compile(rb"BDAT\s+(\d{1,19})", re.IGNORECASE)
-_WORDS = frozenset(
-    b"QUIT NOOP RSET DATA HELP STARTTLS EHLO HELO VRFY EXPN TURN CAPA STAT LIST UIDL STLS UTF8 LANG DONE".split()
+_COMMANDS = frozenset(
+    b"APPEND BDAT CAPA CAPABILITY CHECK CLOSE COMPRESS COPY CREATE DATA DELE DELETE DELETEACL DONE EHLO ENABLE ESEARCH ETRN "
+    b"EXAMINE EXPN EXPUNGE FETCH GETACL GETMETADATA GETQUOTA GETQUOTAROOT HELO HELP ID IDLE LANG LAST LHLO LIST LISTRIGHTS "
+    b"LOGOUT LSUB MAIL MOVE MYRIGHTS NAMESPACE NOOP NOTIFY QUIT RCPT RENAME REPLACE RETR RSET SEARCH SELECT SETACL "
+    b"SETMETADATA SETQUOTA SORT STARTTLS STAT STATUS STLS STORE SUBSCRIBE THREAD TOP TURN UIDL UNAUTHENTICATE UNSELECT "
+    b"UNSUBSCRIBE USER UTF8 VRFY XCLIENT XFORWARD XLIST".split()
 )
-"""Commands that are complete as one word."""
+"""What begins a line that is shown: commands of all three protocols, ours and others', that carry no secret."""
 
 
 class TranscriptDirectory:
@@ -131,35 +142,46 @@ class _ClientSide(_Lines):
         super().__init__()
         self.protocol = protocol
         self.verbs: deque[bytes] = deque(maxlen=10_000)
-        self.hidden_to_end = False
+        self.in_exchange = False
+        self._hidden_to_end = False
+        self._continued = False  # the line goes on behind a literal
 
     def line(self, line: bytes) -> str:
         text = self._visible(line)
         if self.protocol == "imap" and (literal := _LITERAL.search(line)):
-            self.hidden_to_end = self.hidden_to_end or _LOGIN.match(line) is not None
+            self._hidden_to_end = self._hidden_to_end or text.endswith("***")
+            self._continued = True
             self.body(int(literal[1]))
             return f"{text} (literal of {literal[1].decode()} octets)"
-        self.hidden_to_end = False
+        self._hidden_to_end = self._continued = False
         if self.protocol in ("smtp", "submission") and (chunk := _BDAT.match(line)):
             self.body(int(chunk[1]))
             return f"{text} ({chunk[1].decode()} octets)"
         return text
 
     def _visible(self, line: bytes) -> str:
-        if self.hidden_to_end:
+        if self._hidden_to_end:
             return "***"
-        if login := _LOGIN.match(line):
+        if self._continued:
+            return _text(line)
+        words = line.upper().split(None, 3)
+        if not self.in_exchange and (login := _LOGIN.match(line)):
             shown = _MECHANISM.match(line) or login
             rest = line[shown.end() :].strip()
             if self.protocol == "pop3":
                 self.verbs.append(b"AUTH")
+            self.in_exchange = _EXCHANGE.search(login[0]) is not None
             return _text(shown[0]) + (" ***" if rest else "")
-        words = line.split(None, 1)
-        if len(words) == 1 and line.strip().upper() not in _WORDS:
-            return "***"
-        if self.protocol == "pop3" and words:
-            self.verbs.append(words[0].upper() + (b" 1" if len(words) > 1 else b""))
-        return _text(line)
+        if self.protocol == "imap":
+            verb = words[2:3] if words[1:2] == [b"UID"] else words[1:2]
+            known = words == [b"DONE"] or not _COMMANDS.isdisjoint(verb)
+        else:
+            known = not _COMMANDS.isdisjoint(words[:1])
+            if self.protocol == "pop3" and words and (known or not self.in_exchange):
+                self.verbs.append(words[0] + (b" 1" if len(words) > 1 else b""))
+        if self.in_exchange or not known:
+            return "***" if words else ""
+        return "USER ***" if _NAME.match(line) else _text(line)
 
 
 class _ServerSide(_Lines):
@@ -171,6 +193,9 @@ class _ServerSide(_Lines):
         self._protocol = protocol
 
     def line(self, line: bytes) -> str:
+        more = b"334" if self._protocol in ("smtp", "submission") else b"+ "
+        if not line.startswith((more, b"* OK", b"* CAPABILITY")):
+            self._client.in_exchange = False
         if self._protocol == "imap":
             if literal := _LITERAL.search(line):
                 self.body(int(literal[1]))

@@ -36,7 +36,7 @@ class Login:
         try:
             identity = await session.credentials.check_password(self.name, self.password)
         except AuthenticationFailed:
-            return session.login_failed("LOGIN", self.name)
+            return session.login_failed("LOGIN")
         except AuthenticationUnavailable as reason:
             return no(str(reason), "UNAVAILABLE")
         session.log_in(identity, "LOGIN")

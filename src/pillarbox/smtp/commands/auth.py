@@ -5,7 +5,7 @@ Security: exists on submission inside TLS only. What the client sends is never r
 
 import binascii
 from base64 import b64encode
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 from pillarbox.mail.status import Refused, Reply
@@ -35,7 +35,7 @@ class Auth:
     """Logs in with a SASL mechanism."""
 
     mechanism: str
-    initial: str | None
+    initial: str | None = field(repr=False)
 
     @classmethod
     def parse(cls, arguments: str) -> Self:
