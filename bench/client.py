@@ -156,6 +156,8 @@ class Pop3:
 class Smtp:
     """An SMTP session in the clear: another server that delivers."""
 
+    sender = "sender@example.org"
+
     def __init__(self, wire: Wire) -> None:
         self.wire = wire
 
@@ -168,9 +170,8 @@ class Smtp:
 
     async def send(self, recipient: str, message: bytes) -> None:
         """One message, pipelined up to DATA as real servers do. Raises RuntimeError unless accepted."""
-        await self.wire.ask(
-            b"MAIL FROM:<sender@example.org>\r\nRCPT TO:<%s>\r\nDATA\r\n" % recipient.encode(), lines(3)
-        )
+        envelope = f"MAIL FROM:<{self.sender}>\r\nRCPT TO:<{recipient}>\r\nDATA\r\n"
+        await self.wire.ask(envelope.encode(), lines(3))
         answer = await self.wire.ask(message.replace(b"\r\n.", b"\r\n..") + b".\r\n", lines(1))
         if not answer.startswith(b"250"):
             raise RuntimeError(answer.decode())
@@ -179,6 +180,21 @@ class Smtp:
         """QUIT and hang up."""
         await self.wire.ask(b"QUIT\r\n", lines(1))
         self.wire.close()
+
+
+class Submission(Smtp):
+    """A mail program that sends: inside TLS, logged in."""
+
+    @classmethod
+    async def login(cls, stack: Stack, address: str) -> "Submission":
+        """Connect and log in as the sender of all that follows."""
+        session = cls(await connect(stack, "submissions"))
+        session.sender = address
+        await session.wire.ask(b"EHLO client.example.org\r\n", lines(1))
+        answer = await session.wire.ask(f"AUTH PLAIN {plain(address)}\r\n".encode(), lines(1))
+        if not answer.startswith(b"235"):
+            raise RuntimeError(answer.decode())
+        return session
 
 
 def plain(address: str) -> str:

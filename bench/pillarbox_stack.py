@@ -24,8 +24,14 @@ connections = 20000
 connections_per_address = 20000
 before_login = 20000
 before_login_per_address = 20000
+[submission]
+recipients_per_hour = 0
+recipients_per_day = 0
+[relay.smarthost]
+host = "127.0.0.1"
+port = {relay_port}
+security = "none"
 [listeners]
-submissions.enabled = false
 submission.enabled = false
 """
 
@@ -38,7 +44,8 @@ class Pillarbox(Stack):
     def __init__(self, directory: Path, accounts: int) -> None:
         self.directory = directory
         self.accounts = accounts
-        self.ports = {name: free_port() for name in ("smtp", "imap", "imaps", "pop3", "pop3s")}
+        self.ports = {name: free_port() for name in ("smtp", "submissions", "imap", "imaps", "pop3", "pop3s")}
+        self.relay_port = free_port()
 
     def start(self) -> None:
         """Make the accounts, write the configuration and start; returns when every port answers."""
@@ -46,7 +53,9 @@ class Pillarbox(Stack):
         self.ca = certificate(self.directory)
         config = self.directory / "pillarbox.toml"
         listeners = "".join(f'{name}.host = "127.0.0.1"\n{name}.port = {port}\n' for name, port in self.ports.items())
-        config.write_text(_CONFIG.format(domain=DOMAIN, directory=self.directory) + listeners)
+        config.write_text(
+            _CONFIG.format(domain=DOMAIN, directory=self.directory, relay_port=self.relay_port) + listeners
+        )
         asyncio.run(self._make_accounts())
         with (self.directory / "log").open("w") as log:
             self.process = subprocess.Popen(

@@ -87,6 +87,11 @@ service lmtp {{
   }}
   process_min_avail = 2
 }}
+service auth {{
+  unix_listener {dir}/auth {{
+    mode = 0666
+  }}
+}}
 service anvil {{
   client_limit = 30000
 }}
@@ -112,6 +117,10 @@ smtpd_client_connection_count_limit = 0
 smtpd_tls_security_level = may
 smtpd_tls_cert_file = {dir}/cert.pem
 smtpd_tls_key_file = {dir}/key.pem
+smtpd_sasl_type = dovecot
+smtpd_sasl_path = {dir}/auth
+smtp_tls_security_level = may
+relayhost = [127.0.0.1]:{relay_port}
 default_process_limit = 100
 lmtp_destination_concurrency_limit = 20
 alias_maps =
@@ -119,6 +128,9 @@ alias_maps =
 
 _MASTER = """
 127.0.0.1:{smtp} inet n - n - - smtpd
+127.0.0.1:{submissions} inet n - n - - smtpd
+  -o smtpd_tls_wrappermode=yes -o smtpd_sasl_auth_enable=yes
+  -o smtpd_recipient_restrictions=permit_sasl_authenticated,reject
 pickup unix n - n 60 1 pickup
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
@@ -150,7 +162,8 @@ class PostfixDovecot(Stack):
     def __init__(self, directory: Path, accounts: int) -> None:
         self.directory = directory
         self.accounts = accounts
-        self.ports = {name: free_port() for name in ("smtp", "imap", "imaps", "pop3", "pop3s")}
+        self.ports = {name: free_port() for name in ("smtp", "submissions", "imap", "imaps", "pop3", "pop3s")}
+        self.relay_port = free_port()
 
     def start(self) -> None:
         """Write the configuration and start; returns when every port answers."""
@@ -163,7 +176,7 @@ class PostfixDovecot(Stack):
         self.ca = certificate(d)
         (d / "users").write_text("".join(f"{account(n)}:{{PLAIN}}{PASSWORD}\n" for n in range(self.accounts)))
         (d / "dovecot.conf").write_text(_DOVECOT.format(dir=d, **self.ports))
-        (d / "conf/main.cf").write_text(_MAIN.format(dir=d, domain=DOMAIN))
+        (d / "conf/main.cf").write_text(_MAIN.format(dir=d, domain=DOMAIN, relay_port=self.relay_port))
         (d / "conf/master.cf").write_text(_MASTER.format(**self.ports))
         subprocess.run(["dovecot", "-c", d / "dovecot.conf"], check=True)
         subprocess.run(["postfix", "-c", d / "conf", "start"], check=True, capture_output=True)

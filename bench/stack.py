@@ -63,6 +63,8 @@ class Stack:
     roots: list[int]
     ca: Path
     accounts: int
+    relay_port: int
+    """Of loopback: where mail for other domains is handed to."""
 
     def start(self) -> None:
         """Start; returns when every port answers."""
