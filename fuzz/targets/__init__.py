@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from fuzz.targets import access, engines, mail, observe, server, store
+from fuzz.targets import access, engines, mail, message, observe, server, store, tls, words
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "imap": engines.imap,
@@ -17,6 +17,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "dsn": mail.dsn,
     "encoded_word": mail.encoded_word,
     "header": mail.header,
+    "message": message.message,
     "mime": mail.mime,
     "parameter": mail.parameter,
     "text": mail.text,
@@ -25,5 +26,8 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "control": server.control,
     "dns": server.dns_answer,
     "packed_state": store.packed_state,
+    "search": store.search,
     "segment": store.segment,
+    "tls": tls.tls,
+    "words": words.words,
 }

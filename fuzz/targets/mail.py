@@ -11,6 +11,7 @@ from pillarbox.mail import mime as structure
 from pillarbox.mail import text as texts
 from pillarbox.mail.body_structure import without_extensions
 from pillarbox.mail.charset import decode
+from pillarbox.mail.full_text import MAX_TEXT, full_text
 from pillarbox.mail.summary import summarise
 
 
@@ -30,7 +31,12 @@ def mime(octets: bytes) -> None:
 
 
 def text(octets: bytes) -> None:
-    """The readable text of a message, and of octets as HTML."""
+    """The readable text of a message, of octets as HTML, and of octets in the charset that the first line names."""
+    name, _, rest = octets.partition(b"\n")
+    decode(rest, name.strip().decode("latin-1")).encode("utf-8")
+    whole, complete = full_text(octets)
+    assert len(whole) <= MAX_TEXT
+    assert complete or len(whole) == MAX_TEXT
     tree = structure.parse(octets)
     for found in texts.body_texts(octets, tree):
         found.encode("utf-8")  # the index and the wire take no half characters

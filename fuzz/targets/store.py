@@ -1,9 +1,15 @@
-"""What is read back from the disk, after something else wrote on it: segments and packed states of mailboxes."""
+"""What is read back from the disk, after something else wrote on it: segments, packed states of mailboxes, manifests of
+backups. And the text index: strangers write what goes in."""
 
 import tempfile
+from functools import cache
 from pathlib import Path
 
-from pillarbox.store.embedded import changelog, segments, summaries
+import apsw
+
+from pillarbox.mail.search_text import folded
+from pillarbox.store.api import StoreError
+from pillarbox.store.embedded import changelog, manifest, notes, segments, summaries, text_index
 
 MAX_UIDS = 1_000_000
 """What is left out: our own index is trusted to name no more messages than a mailbox has."""
@@ -23,7 +29,7 @@ def segment(octets: bytes) -> None:
 
 
 def packed_state(octets: bytes) -> None:
-    """Summaries, runs and sets of UIDs: ValueError is what damage may raise."""
+    """The first octet is the kind: summaries, runs, sets of UIDs, notes of records, manifests. Each raises what it declares."""
     kind, rest = octets[:1], octets[1:]
     try:
         if kind < b"\x55":
@@ -31,13 +37,66 @@ def packed_state(octets: bytes) -> None:
             assert summaries.unpack(summaries.pack(summary)) == summary
         elif kind < b"\xaa":
             changelog.decode_runs(rest)
-        elif (
-            sum(
-                max(0, int.from_bytes(rest[i + 4 : i + 8], "little") - int.from_bytes(rest[i : i + 4], "little"))
-                for i in range(0, len(rest), 8)
-            )
-            < MAX_UIDS
-        ):
+        elif kind < b"\xc0":
+            for delivered in notes.decode(rest):
+                (again,) = notes.decode(notes.encode([delivered]).encode("utf-8"))
+                assert again == delivered
+        elif kind < b"\xd0":
+            _manifest(rest)
+        elif _uids(rest) < MAX_UIDS:
             changelog.decode_uids(rest)
     except ValueError:
         return
+
+
+def _uids(octets: bytes) -> int:
+    """How many UIDs a set names."""
+    numbers = [int.from_bytes(octets[i : i + 4], "little") for i in range(0, len(octets), 4)]
+    return sum(max(0, last - first) for first, last in zip(numbers[::2], numbers[1::2], strict=False))
+
+
+def _manifest(octets: bytes) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / manifest.MANIFEST).write_bytes(octets)
+        segments.path_of(folder, 1).write_bytes(octets)
+        try:
+            segments.check_version(folder, 1)
+        except StoreError as error:
+            assert str(error)
+        try:
+            found = manifest.read(manifest.find(folder))
+        except manifest.BackupError as error:
+            assert str(error)
+            return
+        inside = folder.resolve()
+        assert all((inside / file).resolve().is_relative_to(inside) for file in found.files if "\0" not in file)
+
+
+@cache
+def _index() -> apsw.Connection:
+    connection = apsw.Connection(":memory:")
+    connection.execute(text_index._SCHEMA)
+    connection.execute("INSERT INTO progress VALUES (0, 0)")
+    return connection
+
+
+def search(octets: bytes) -> None:
+    """The first two octets cut a needle out of the text that follows: the index must name the text. Then any other needle
+    is looked up, the text's first line: that must not be an error."""
+    try:
+        decoded = octets[2:].decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        decoded = octets[2:].decode("utf-8", "replace")
+    text = folded(decoded)
+    start, length = (octets[0] & 0x7F, octets[1] & 0x3F) if len(octets) > 1 else (0, 0)
+    index = _index()
+    text_index.add(index, [(1, text, True)], (), 1)
+    try:
+        for needle, held in ((text[start : start + length], True), (text.partition("\n")[0], False)):
+            query = text_index.terms(needle)
+            if query is not None:
+                found = [row for (row,) in index.execute("SELECT rowid FROM texts(?)", (query,))]
+                assert found == [1] or not held, (needle, query)
+    finally:
+        text_index.remove(index, [1])
