@@ -6,6 +6,8 @@ a thread.
 """
 
 import asyncio
+import os
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -28,7 +30,10 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 STEP = 50
-"""Messages that one transaction of the index takes: some 20 ms of a thread."""
+"""Messages that one transaction of the index takes: some 20 ms of a thread, without the interpreter's lock."""
+
+SMALL_STEP = 20
+"""The same while mail arrives without a pause."""
 
 STEP_OCTETS = 4 * 1024 * 1024
 """Octets of a step's messages, but for the last one's."""
@@ -38,10 +43,12 @@ MAX_MESSAGE = 8 * 1024 * 1024
 
 _TICK = 0.5  # seconds without a new message after which indexing goes on
 _PAUSE = 20 * _TICK
-_PATIENCE = 120  # ticks: so long deliveries without a pause keep it waiting, then it does a step at a time
+_PATIENCE = 120  # ticks: so long deliveries without a pause keep it waiting, then it does a small step each tick
 _AT_ONCE = 64 * 1024  # octets that are decoded within a millisecond
 _RETRY = 60.0  # seconds after trouble of the disk; twice as long each time, up to
 _RETRY_LIMIT = 3600.0
+_REST = 3.0  # times as long as a message took, before the next one: a process that always computes is kept waiting by others
+_NICE = 10  # what the index's thread computes waits for whatever else the machine has to do
 
 _BLOBS = "SELECT id, size, EXISTS (SELECT 1 FROM messages WHERE blob = blobs.id) FROM blobs WHERE "
 
@@ -76,7 +83,7 @@ class Indexer:
         self._blobs = blobs
         self._observer = observer
         self._first_new = state.last_blob + 1  # ids from here on may be given and not committed yet
-        self._writing = ThreadPoolExecutor(1, "pillarbox-index")
+        self._writing = ThreadPoolExecutor(1, "pillarbox-index", _be_nice)
         self._reading = ThreadPoolExecutor(1, "pillarbox-search")
         self._writer: apsw.Connection | None = None
         self._reader: apsw.Connection | None = None
@@ -85,6 +92,8 @@ class Indexer:
         self._listed = True  # there may be something in the list `again`
         self._damage = ""
         self._patience = _PATIENCE
+        self._arriving = 0  # messages that began to arrive
+        self._hurry = 0  # who waits for it
         self._dead: list[int] = []
         self._task = asyncio.create_task(self._run(), name="pillarbox-indexer")
 
@@ -104,14 +113,19 @@ class Indexer:
             self._observer("search_index_failed", reason=str(error))
         return None
 
+    def make_way(self) -> None:
+        """A message begins to arrive."""
+        self._arriving += 1
+
     def forget(self, blobs: list[int]) -> None:
         """These blobs may be gone: look, and take them out."""
         self._dead += blobs
 
     async def status(self) -> list[Indexed]:
         try:
-            async with self._lock:
-                await self._open()
+            if self._reader is None:
+                async with self._lock:
+                    await self._open()
             counts = await self._ask(text_index.counts)
         except (apsw.Error, OSError) as error:
             raise StoreUnavailable(f"the full-text index cannot be read now ({error})") from error
@@ -145,10 +159,14 @@ class Indexer:
                 await self._open()
                 total = await self._left() if progress else 0
             done = 0
-            while some := await self._step():
-                done += some
-                if progress:
-                    progress(min(done, total), total)
+            self._hurry += 1
+            try:
+                while some := await self._step():
+                    done += some
+                    if progress:
+                        progress(min(done, total), total)
+            finally:
+                self._hurry -= 1
             async with self._lock:
                 await self._bury()
         except (apsw.Error, OSError) as error:
@@ -187,25 +205,23 @@ class Indexer:
     async def _fill(self) -> None:
         """Wait until there is something to do, and do it until other work comes."""
         arrived = await self._quiet()
-        clock = asyncio.get_running_loop().time
+        last_blob = self._state.last_blob
         while True:
-            start = clock()
             if not await self._step():
-                if self._mark < arrived:  # ids that were given, but not committed (yet)
+                if self._mark < last_blob:  # ids that were given, but not committed (yet)
                     await asyncio.sleep(_PAUSE)
                 break
-            if self._state.last_blob != arrived:
+            if self._arrived() != arrived:
                 break
-            await asyncio.sleep(clock() - start)  # half of the time is others'
         async with self._lock:
             await self._bury()
 
     async def _quiet(self) -> int:
-        """Wait until there is something to do and nothing else arrives; the id of the last blob then."""
+        """Wait until there is something to do and nothing else arrives; what has arrived until then."""
         last = -1
         while True:
-            now = self._state.last_blob
-            if not (now > self._mark or self._dead or self._listed or self._damage):
+            now = self._arrived()
+            if not (self._state.last_blob > self._mark or self._dead or self._listed or self._damage):
                 self._patience = _PATIENCE
             elif now == last or (self._patience <= 0 and last >= 0):
                 if now == last:
@@ -215,6 +231,10 @@ class Indexer:
                 self._patience -= 1
             last = now
             await asyncio.sleep(_TICK)
+
+    def _arrived(self) -> int:
+        """Grows with every message that begins to arrive, or is stored."""
+        return self._arriving + self._state.last_blob
 
     async def _open(self) -> None:
         if self._damage:
@@ -264,7 +284,7 @@ class Indexer:
 
     async def _go_on(self) -> int:
         """Blobs above the mark."""
-        rows: list[Row] = query(self._near, f"{_BLOBS} id > ? ORDER BY id LIMIT ?", (self._mark, STEP))
+        rows: list[Row] = query(self._near, f"{_BLOBS} id > ? ORDER BY id LIMIT ?", (self._mark, self._size))
         if not rows:
             return 0
         read = await self._read(rows)
@@ -280,7 +300,7 @@ class Indexer:
         """Blobs of the list `again`."""
         after = 0
         while self._listed:
-            blobs = await self._write(text_index.listed, after, STEP)
+            blobs = await self._write(text_index.listed, after, self._size)
             marks = ",".join("?" * len(blobs))
             rows: list[Row] = query(self._near, f"{_BLOBS} id IN ({marks}) ORDER BY id", blobs)
             there = {row[0] for row in rows}
@@ -293,11 +313,18 @@ class Indexer:
             self._listed = bool(blobs)  # else all that is left is still on its way
         return 0
 
+    @property
+    def _size(self) -> int:
+        return STEP if self._patience > 0 or self._hurry else SMALL_STEP
+
     async def _read(self, rows: list[Row]) -> _Read:
-        """The texts of the first of these blobs, as many as make a step."""
+        """The texts of the first of these blobs: as many as make a step, fewer when a message arrives."""
         read = _Read()
         octets = 0
+        arrived = self._arrived()
+        clock = asyncio.get_running_loop().time
         for blob, size, has_message in rows:
+            start = clock()
             text = await self._text(blob, size) if has_message and size <= MAX_MESSAGE else None
             if text is None:
                 read.unread.append(blob)
@@ -305,7 +332,9 @@ class Indexer:
                 read.texts.append(text)
             read.last = blob
             octets += size
-            if octets > STEP_OCTETS:
+            await asyncio.sleep(0 if self._hurry else _REST * (clock() - start))
+            way = self._patience > 0 and not self._hurry and self._arrived() != arrived
+            if octets > STEP_OCTETS or way:
                 break
         return read
 
@@ -318,9 +347,8 @@ class Indexer:
             return None
         try:
             if size <= _AT_ONCE:
-                await asyncio.sleep(0)
                 return (blob, *full_text(octets))
-            return (blob, *await asyncio.get_running_loop().run_in_executor(self._writing, full_text, octets))
+            return (blob, *await asyncio.to_thread(full_text, octets))  # not the nice thread: it takes the lock
         except Exception as error:  # a fault of ours must not stop the index: the message is read instead
             self._observer("index_text_failed", reason=f"{type(error).__name__}: {error}", blob=blob)
             return None
@@ -361,3 +389,10 @@ class Indexer:
             return question(reader, *arguments, **named)
 
         return await asyncio.get_running_loop().run_in_executor(self._reading, ask)
+
+
+def _be_nice() -> None:
+    try:
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), os.getpriority(os.PRIO_PROCESS, 0) + _NICE)
+    except (OSError, AttributeError):  # not a Linux: then it is as all are
+        pass

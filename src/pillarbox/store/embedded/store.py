@@ -111,6 +111,7 @@ class EmbeddedStore:
         return self._indexer
 
     def spool(self) -> Spool:
+        self._indexer.make_way()
         return Spool(str(self._place.incoming))
 
     async def accept(

@@ -110,7 +110,7 @@ def mark(connection: apsw.Connection) -> int:
 
 
 def add(
-    connection: apsw.Connection, texts: Iterable[Text], unread: Iterable[int], missing: Iterable[int], new_mark: int
+    connection: apsw.Connection, texts: Sequence[Text], unread: Iterable[int], missing: Iterable[int], new_mark: int
 ) -> None:
     """One step forward, wholly or not at all. `unread`: blobs up to the new mark that are to be read whenever they are
     searched. `missing`: those that may still come. Raises apsw.Error."""
@@ -132,12 +132,17 @@ def replace(connection: apsw.Connection, texts: Sequence[Text], unread: Sequence
         connection.executemany("INSERT INTO partial VALUES (?)", ((blob,) for blob in unread))
 
 
-def _insert(connection: apsw.Connection, texts: Iterable[Text]) -> None:
-    for blob, text, is_whole in texts:
-        plain = text.replace("\0", " ").encode("utf-8", "replace").decode()  # NUL would end it there
-        connection.execute("INSERT INTO texts (rowid, text) VALUES (?, ?)", (blob, plain))
-        if not is_whole:
-            connection.execute("INSERT OR IGNORE INTO partial VALUES (?)", (blob,))
+def _insert(connection: apsw.Connection, texts: Sequence[Text]) -> None:
+    """One statement for all of them: SQLite then never asks for the interpreter's lock, which others need meanwhile."""
+    rows = [
+        (blob, text.replace("\0", " ").encode("utf-8", "replace").decode()) for blob, text, _ in texts
+    ]  # NUL ends it
+    connection.execute(_INSERT, (_json.encode(rows).decode(),))
+    partial = [blob for blob, _, is_whole in texts if not is_whole]
+    connection.executemany("INSERT OR IGNORE INTO partial VALUES (?)", ((blob,) for blob in partial))
+
+
+_INSERT = "INSERT INTO texts (rowid, text) SELECT value ->> 0, value ->> 1 FROM json_each(?)"
 
 
 def remove(connection: apsw.Connection, blobs: Sequence[int]) -> None:
