@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: run test check format interop fuzz crash soak lock sbom bench clean help
+.PHONY: run test check format interop fuzz crash soak dos lock sbom bench clean help
 
 help:
 	@echo "make run      start a demo mail server on unprivileged ports"
@@ -13,6 +13,7 @@ help:
 	@echo "make interop  round trips with real mail programs (needs curl, swaks, msmtp, isync, fetchmail, mutt)"
 	@echo "make crash    kill the server under load, and look whether anything is lost: make crash [KILLS=50] [SEED=2]"
 	@echo "make soak     mixed load for long, looking at memory, descriptors, lag and the log: make soak [MINUTES=10]"
+	@echo "make dos      attack the server, and look what its users notice: make dos [ONLY=login-storm,botnet] [ATTACK_SECONDS=8]"
 	@echo "make fuzz     feed nonsense to parsers and engines: make fuzz [TARGET=imap] [SECONDS=60] [INPUT=base64]"
 	@echo "make bench    measure against Postfix + Dovecot: make bench [ONLY=login,flags] [ROUNDS=3]"
 
@@ -66,6 +67,10 @@ crash: $(STAMP)
 MINUTES ?= 10
 soak: $(STAMP)
 	@$(BIN)/python -W ignore -m tests.crash.soak --minutes $(MINUTES)
+
+ATTACK_SECONDS ?= 8
+dos: $(STAMP)
+	@PYTHONPATH=src $(BIN)/python -W ignore -m tests.dos $(if $(ONLY),--only $(ONLY)) --seconds $(ATTACK_SECONDS)
 
 lock:
 	uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --group dev pyproject.toml -o requirements.txt

@@ -58,6 +58,19 @@ LIMITS = (
         "",
         "net/test_admission.py",
     ),
+    Limit("connections of other servers", "net.admission:AdmissionLimits.incoming", "", "net/test_admission.py"),
+    Limit("… from one address block", "net.admission:AdmissionLimits.incoming_per_block", "", "net/test_admission.py"),
+    Limit(
+        "time to log in, however busy a peer seems",
+        "net.connections:ConnectionLimits.login",
+        "seconds",
+        "net/test_connection.py",
+    ),
+    Limit("TLS handshake", "net.connections:ConnectionLimits.handshake", "seconds", "net/test_connection.py"),
+    Limit(
+        "a peer that takes nothing", "net.connections:ConnectionLimits.write_stall", "seconds", "net/test_connection.py"
+    ),
+    Limit("octets read after our last words", "net.lifeline:LINGER_OCTETS", "octets", "net/test_connection.py"),
     Limit("octets received and not yet processed", "wire.engine:BACKLOG_LIMIT", "octets", "net/test_connection.py"),
     Limit("octets written and not yet sent", "wire.outbox:HIGH_WATER", "octets", "pop3/test_messages.py"),
     Limit(

@@ -269,3 +269,51 @@ async def test_two_thousand_idle_connections() -> None:
         async with asyncio.timeout(10):
             while len(server.connections):
                 await asyncio.sleep(0)
+
+
+async def test_stranger_makes_room_and_is_told() -> None:
+    async with EchoServer(admission=AdmissionLimits(before_login=2)) as server:
+        reader, writer = await _connect(server)
+        second_reader, second = await _connect(server)
+        server.engines[0].link.emit("login", account="alice@example.test")
+        third_reader, third = await _connect(server)
+        fourth_reader, fourth = await _connect(server)
+        assert await second_reader.read() == b"full\r\n"  # who logged in stays, who came after stays
+        await server.recorder.wait("made_room")
+        for stays_reader, stays in ((reader, writer), (third_reader, third), (fourth_reader, fourth)):
+            stays.write(b"still here\r\n")
+            assert await stays_reader.readline() == b"still here\r\n"
+            stays.close()
+        second.close()
+
+
+async def test_busy_stranger_has_to_log_in_some_time() -> None:
+    """Commands without end are no login: the place is needed."""
+    async with EchoServer(tick=0.02, limits=ConnectionLimits(login=0.3)) as server:
+        reader, writer = await _connect(server)
+        member_reader, member = await _connect(server)
+        server.engines[1].link.emit("login", account="alice@example.test")
+        lines = [b""]
+        async with asyncio.timeout(10):
+            while lines[-1] != b"too slow\r\n":
+                writer.write(b"NOOP\r\n")
+                lines.append(await reader.readline())
+        assert b"NOOP\r\n" in lines
+        member.write(b"still here\r\n")
+        assert await member_reader.readline() == b"still here\r\n"
+        writer.close()
+        member.close()
+
+
+async def test_flood_behind_our_last_words_is_cut_off() -> None:
+    async with EchoServer() as server:
+        _reader, writer = await _connect(server)
+        writer.write(b"QUIT\r\n")
+        async with asyncio.timeout(10):
+            with contextlib.suppress(ConnectionError):
+                while "disconnected" not in server.recorder.names():
+                    writer.write(b"NOOP\r\n" * 10_000)
+                    await writer.drain()
+                    await asyncio.sleep(0)
+        await server.recorder.wait("disconnected")
+        writer.close()

@@ -1,4 +1,5 @@
 """One connection, whatever it speaks: between a transport of the event loop and a protocol engine (wire/engine.py).
+How patient it is, and how it ends, is in lifeline.py.
 
 Callbacks, not streams; a task only while the engine has something to do; one write for all that one read produced.
 
@@ -10,44 +11,25 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, cast
 
-from pillarbox.net.admission import Ticket
 from pillarbox.net.connections import Connections, Service
 from pillarbox.net.eager import run_eagerly
-from pillarbox.net.flow_control import WRITE_HIGH, WRITE_LOW, FlowControl, gone, nobody, send
-from pillarbox.net.observer import Tap
-from pillarbox.net.timer_wheel import NOWHERE
+from pillarbox.net.flow_control import WRITE_HIGH, WRITE_LOW, send
+from pillarbox.net.lifeline import Lifeline
 from pillarbox.net.tls import TlsError, TlsLayer
 from pillarbox.wire.engine import BACKLOG_LIMIT, Link, Want
 
 _UNNAMED = ("", 0)
 
 
-class Connection(asyncio.Protocol):
-    """The one asyncio.Protocol of the server. `slot` is its place in the timer wheel."""
+class Connection(Lifeline):
+    """The one asyncio.Protocol of the server."""
 
-    __slots__ = (
-        "_all", "_close_by", "_closing", "_engine", "_eof", "_flow", "_handshake_by", "_heard", "_link", "_opened",
-        "_read_paused", "_ringing", "_service", "_tap", "_task", "_ticket", "_tls", "_transport", "_unprocessed",
-        "_working", "slot",
-    )  # fmt: skip
-
-    _engine: Any
-    _link: Link
-    _transport: asyncio.Transport
+    __slots__ = ("_ringing", "_unprocessed")
 
     def __init__(self, service: Service, connections: Connections) -> None:
-        self.slot = NOWHERE
-        self._service = service
-        self._all = connections
-        self._flow = FlowControl()
-        self._ticket: Ticket | None = None
-        self._tls: TlsLayer | None = None
-        self._tap: Tap | None = None
-        self._task: asyncio.Task[None] | None = None
-        self._heard = self._opened = 0.0
+        super().__init__(service, connections)
         self._unprocessed = 0
-        self._handshake_by = self._close_by = 0.0  # loop time; 0 when it does not apply
-        self._closing = self._eof = self._read_paused = self._ringing = self._working = False
+        self._ringing = False
 
     # --- what the transport calls ---------------------------------------------------------------------------------
 
@@ -57,7 +39,7 @@ class Connection(asyncio.Protocol):
         peer, peer_port = (transport.get_extra_info("peername") or _UNNAMED)[:2]
         local, local_port = (transport.get_extra_info("sockname") or _UNNAMED)[:2]
         self._link = Link(peer, peer_port, local, local_port, self._all.next_id(), None, self._emit)
-        admitted = self._all.admit(peer, self._service)
+        admitted = self._all.admit(peer, self._service, self.make_room)
         if isinstance(admitted, str):
             self._refuse(admitted)
             return
@@ -68,6 +50,9 @@ class Connection(asyncio.Protocol):
         engine.out.on_ring = self._ring
         self._all.enter(self)
         self._heard = self._opened = self._all.wheel.now
+        if self._service.login:
+            self._login_by = self._opened + self._all.limits.login
+            self._all.wheel.sooner(self, self._all.limits.login)
         self._emit("connected", service=self._service.name)
         self._tap = self._all.observer.tap(self._link, self._service.name)
         if self._service.implicit_tls:
@@ -78,7 +63,8 @@ class Connection(asyncio.Protocol):
     def data_received(self, octets: bytes) -> None:
         """Octets from the peer, cut anywhere."""
         if self._closing:
-            return  # lingering: read so that our last words are not destroyed by a reset
+            self._linger(len(octets))
+            return
         tls = self._tls
         try:
             if tls is None:
@@ -128,54 +114,6 @@ class Connection(asyncio.Protocol):
         self._all.wheel.cancel(self)
         if self._ticket is not None and not self._working:
             self._finish()
-
-    # --- what the rest of the server calls --------------------------------------------------------------------------
-
-    def shut_down(self) -> None:
-        """The server stops: let the engine say so and close, after the command that runs."""
-        if self._closing:
-            return
-        if self._tls is not None and self._tls.info is None:
-            self.abort()
-            return
-        self._tell(self._engine.shutting_down)
-
-    def abort(self) -> None:
-        """Close at once; what was not sent is lost."""
-        self._closing = True
-        self._transport.abort()
-
-    def cancel(self) -> None:
-        """Stop the command that runs; for the end of the server's patience."""
-        if self._task is not None:
-            self._task.cancel()
-
-    def check(self, now: float) -> float | None:
-        """The wheel asks: what is due? Returns seconds to the next look."""
-        stall = self._all.limits.write_stall
-        pending = self._transport.get_write_buffer_size()
-        if self._flow.stalled(now, pending, stall):
-            self._emit("write_stalled", octets=pending)
-            self.abort()
-            return None
-        if self._closing and pending:
-            self._close_by = now + self._all.limits.linger  # it still takes what is due to it
-        if deadline := self._close_by or self._handshake_by:
-            if now < deadline:
-                return deadline - now
-            if not self._closing:
-                self._emit("tls_failed", reason="handshake took too long")
-            self.abort()
-            return None
-        timeout = float(self._engine.timeout)
-        if self._working or pending:
-            return min(timeout, stall / 2)  # it works, or the peer still reads
-        left = self._heard + timeout - now
-        if left > 0:
-            return left
-        self._heard = now
-        self._tell(self._engine.timed_out)
-        return float(self._engine.timeout)
 
     # --- octets in ------------------------------------------------------------------------------------------------
 
@@ -344,57 +282,3 @@ class Connection(asyncio.Protocol):
         if alert := tls.output():
             self._transport.write(alert)
         self._close()
-
-    # --- the end ------------------------------------------------------------------------------------------------------
-
-    def _fail(self, error: Exception) -> None:
-        """A bug of ours: only this connection pays for it."""
-        self._emit("bug", error=error)
-        self.abort()
-
-    def _refuse(self, reason: str) -> None:
-        """No room for this peer: say so in its protocol where that costs nothing."""
-        self._closing = True
-        self._emit("refused", service=self._service.name, reason=reason)
-        if self._service.refusal and not self._service.implicit_tls:
-            self._transport.write(self._service.refusal)
-        self._transport.close()
-
-    def _close(self) -> None:
-        """Send what is waiting, then close. When the peer still sends, read on for a moment: a reset would destroy the
-        reply that explains the end (RFC 9293 §3.6.1)."""
-        if self._closing:
-            return
-        unread = bool(self._engine.backlog) or self._read_paused
-        self._closing = True
-        if self._tls is not None and (output := self._tls.close()):
-            self._transport.write(output)
-        self._close_by = self._all.wheel.now + self._all.limits.linger
-        self._all.wheel.schedule(self, self._all.limits.linger)
-        if unread and not self._eof:
-            if self._read_paused:
-                self._transport.resume_reading()
-            self._transport.write_eof()
-        else:
-            self._transport.close()
-
-    def _finish(self) -> None:
-        """Exactly once, after everything."""
-        ticket, self._ticket = self._ticket, None
-        if ticket is None:
-            return
-        try:
-            self._engine.disconnected()
-        except Exception as error:
-            self._emit("bug", error=error)
-        self._emit("disconnected", seconds=round(self._all.loop.time() - self._opened, 3))
-        # No circle of references is left for the garbage collector.
-        self._engine.out.on_drain, self._engine.out.on_ring, self._link.emit = gone, nobody, nobody
-        if self._tap is not None:
-            self._tap.closed()
-        self._all.leave(self, ticket)
-
-    def _emit(self, event: str, /, **facts: Any) -> None:
-        if event == "login" and self._ticket is not None:
-            self._all.admission.logged_in(self._ticket)
-        self._all.observer.emit(self._link, event, facts)

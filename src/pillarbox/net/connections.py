@@ -40,6 +40,9 @@ class ConnectionLimits:
     handshake: float = 30.0
     """For a TLS handshake: two round trips, over the worst line."""
 
+    login: float = 180.0
+    """For logging in, however busy a peer seems: real programs take a second, people who type a minute."""
+
     write_stall: float = 120.0
     """For a peer that takes none of what is sent to it; a phone in a tunnel comes back within that."""
 
@@ -84,11 +87,11 @@ class Connections:
         """An id for a connection, unique for this run and very probably among runs."""
         return f"{self._prefix}-{next(self._numbers):x}"
 
-    def admit(self, peer: str, service: Service) -> Ticket | str:
-        """A ticket, or why not."""
+    def admit(self, peer: str, service: Service, make_room: Callable[[], None]) -> Ticket | str:
+        """A ticket, or why not. `make_room` closes the connection when its place is needed."""
         if self._shutting_down:
             return "the server is shutting down"
-        return self.admission.admit(peer, login=service.login)
+        return self.admission.admit(peer, make_room, login=service.login)
 
     def enter(self, member: Member) -> None:
         """A connection is established."""

@@ -228,6 +228,8 @@ class Server:
             limits.connections_per_address,
             limits.before_login,
             limits.before_login_per_address,
+            limits.incoming,
+            limits.incoming_per_address,
         )
 
     async def _add_domains(self) -> None:

@@ -87,8 +87,13 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     connections_per_address: Annotated[
         Count, Meta(description="Connections at once from one IPv4 address or IPv6 /64 network.")
     ] = 400
-    before_login: Annotated[Count, Meta(description="Connections at once that have not logged in.")] = 2_000
+    before_login: Annotated[
+        Count,
+        Meta(description="Connections at once that have not logged in; above, those that wait longest are closed."),
+    ] = 2_000
     before_login_per_address: Annotated[Count, Meta(description="The same from one address or /64 network.")] = 60
+    incoming: Annotated[Count, Meta(description="Connections of other servers (port 25) at once.")] = 1_000
+    incoming_per_address: Annotated[Count, Meta(description="The same from one address or /64 network.")] = 50
     shutdown_patience: Annotated[
         Seconds, Meta(description="Seconds that running commands get to end when the server stops.")
     ] = 20.0
