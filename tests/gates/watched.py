@@ -42,6 +42,7 @@ class Watched:
         self.config = directory / "pillarbox.toml"
         for folder in (self.report, self.elsewhere):
             folder.mkdir()
+            folder.chmod(0o777)
         self.offset = free_offset()
         self._bad = bad_password
         self.process: subprocess.Popen[bytes] | None = None

@@ -78,15 +78,22 @@ def raise_file_limit() -> int:
 
 
 def drop_privileges(user: str, directories: tuple[Path, ...]) -> None:
-    """Become `user` for good and hand its directories over; nothing happens without root or without a user.
+    """Become `user` for good and hand its directories over; nothing happens without a user, or as that user.
 
     Raises StartError."""
-    if os.geteuid() != 0 or not user:
+    if not user:
         return
     try:
         entry = pwd.getpwnam(user)
     except KeyError:
         raise StartError(f"there is no user {user!r} to run as; `useradd --system {user}` makes one") from None
+    own = os.geteuid()
+    if own == entry.pw_uid:
+        return
+    if own != 0:  # files of the wrong owner would stay behind
+        raise StartError(
+            f"it was started as {_user_name(own)}, and `user` in the configuration is {user!r}; start it as root or as {user}"
+        )
     for directory in directories:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         if directory.stat().st_uid == 0:
@@ -94,6 +101,13 @@ def drop_privileges(user: str, directories: tuple[Path, ...]) -> None:
     os.initgroups(user, entry.pw_gid)
     os.setgid(entry.pw_gid)
     os.setuid(entry.pw_uid)
+
+
+def _user_name(number: int) -> str:
+    try:
+        return repr(pwd.getpwuid(number).pw_name)
+    except KeyError:
+        return f"user {number}"
 
 
 def notify(state: str, environment: MutableMapping[str, str] | None = None) -> None:

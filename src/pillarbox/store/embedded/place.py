@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from pillarbox.store.api import StoreError
@@ -43,7 +44,8 @@ class Place:
             folder.mkdir(mode=0o700, exist_ok=True)
         os.close(os.open(directory / INDEX_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         sync_folder(directory)
-        sync_folder(directory.parent)
+        with suppress(PermissionError):  # somebody else's: then the directory was made before us, for us
+            sync_folder(directory.parent)
         return place
 
     def release(self) -> None:
