@@ -152,5 +152,5 @@ async def test_a_password_that_cannot_be_one_is_refused() -> None:
 
 
 def test_every_verb_is_documented() -> None:
-    assert len(VERBS) == 20
+    assert len(VERBS) >= 20
     assert all(method.__doc__ for method in VERBS.values())
