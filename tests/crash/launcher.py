@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import apsw
+from tests.crash.mutations import MUTATIONS
 from tests.crash.points import CALLS, STATEMENTS, of_caller
 
 from pillarbox.store.embedded import compaction, incoming, schema, sweeper, views, writer
@@ -33,12 +34,25 @@ class Faults:
     def __init__(self, folder: Path) -> None:
         self._names = {
             name: str(folder / name)
-            for name in ("full", "filling", "full-index", "broken-write", "read-only", "broken-read", "clock")
+            for name in (
+                "full",
+                "filling",
+                "full-index",
+                "broken-write",
+                "read-only",
+                "broken-read",
+                "clock",
+                "mutation",
+            )
         }
 
     def present(self, name: str) -> bool:
         """Whether this fault is there."""
         return os.access(self._names[name], os.F_OK)
+
+    def text(self, name: str) -> str:
+        """What the file of a fault that is there says."""
+        return Path(self._names[name]).read_text()
 
     def refuse_writing(self) -> None:
         """Raises OSError while the disk is full or broken."""
@@ -56,7 +70,7 @@ class Faults:
 
     def jump(self) -> float:
         """Seconds by which the clock is wrong."""
-        return float(Path(self._names["clock"]).read_text()) if self.present("clock") else 0.0
+        return float(self.text("clock")) if self.present("clock") else 0.0
 
 
 class Death:
@@ -170,6 +184,8 @@ def main(config: str, folder: str, label: str = "", when: str = "", number: str 
     wrap_index(death, faults)
     wrap_clock(faults)
     hasten()
+    if faults.present("mutation"):
+        MUTATIONS[faults.text("mutation")]()
     sys.argv = ["pillarbox", "serve", "--config", config]
     runpy.run_module("pillarbox", run_name="__main__")
 

@@ -90,7 +90,8 @@ class Wire(Book):
 
 @dataclass
 class Person:
-    """One account and its client. `queued` of the book only grows: all that was submitted to the world."""
+    """One account and its client. `queued` of the book only grows: all that was submitted to the world. `octets` is how large
+    all its mail was when it was last read; `wrong` are answers that should not have come."""
 
     name: str
     child: Child
@@ -101,6 +102,8 @@ class Person:
     modseqs: dict[str, int] = field(default_factory=dict)
     imap: imaplib.IMAP4_SSL | None = None
     done: int = 0
+    octets: int = 0
+    wrong: list[str] = field(default_factory=list)
     _number: int = 0
 
     @property
@@ -125,6 +128,8 @@ class Person:
                 self._do(imap, self._choose(chance))
         except Lost:
             return
+        except AssertionError as error:
+            self.wrong.append(f"{self.name}, {self.pending}: {error}")
 
     def _do(self, imap: imaplib.IMAP4_SSL, operation: Operation) -> None:
         self.pending = operation
@@ -258,6 +263,7 @@ class Person:
         """Everything that is there, through IMAP."""
         imap = self.log_in()
         book = Wire()
+        self.octets = 0
         before = _boxes(self.book)
         names = {line.rpartition(b" ")[2].decode().strip('"') for line in _ok(imap.lsub())}
         book.subscribed = names & FOLLOWED
@@ -285,6 +291,7 @@ class Person:
             assert uid < box.uidnext
             assert modseq <= highest
             box.messages[uid] = (key_of(item[1]), flags)
+            self.octets += len(item[1])
 
     def _check_identity(self, name: str, facts: dict[str, int], *, known: bool) -> None:
         """UIDVALIDITY stays with a mailbox, and a new one of the same name has a greater one."""

@@ -93,8 +93,8 @@ class Town:
         self.sink.life += 1
         self.child.start(*death)
 
-    def live(self, chance: random.Random, *death: str) -> None:
-        """One life under load, ended at a random instant or at a point."""
+    def live(self, chance: random.Random, *death: str, seconds: float = 0.0) -> None:
+        """One life under load, ended after so many seconds (0: at a random instant) or at a point."""
         self.start(*death)
         workers = [threading.Thread(target=p.work, args=(random.Random(chance.random()),)) for p in self.people]
         workers.append(threading.Thread(target=self._administer, args=(chance.randrange(10**6),)))
@@ -102,14 +102,14 @@ class Town:
         for worker in workers:
             worker.start()
         assert self.child.process is not None
-        until = time.monotonic() + (POINT_PATIENCE if death else chance.uniform(0.05, 1.5))
+        until = time.monotonic() + (POINT_PATIENCE if death else seconds or chance.uniform(0.05, 1.5))
         while self.child.process.poll() is None and time.monotonic() < until:
             time.sleep(0.005)
         assert death or self.child.process.poll() is None, "the server ended by itself"
         self.child.kill()
         for worker in workers:
             worker.join()
-        assert self.wrong == []
+        assert [*self.wrong, *(w for p in self.people for w in p.wrong)] == []
 
     def _administer(self, seed: int) -> None:
         """Accounts, aliases and domains come and go."""
@@ -172,7 +172,7 @@ class Town:
         self.undecided = None
         for person in self.people:
             count = sum(len(box.messages) for box in person.book.boxes.values())
-            assert facts[person.address]["messages"] == count, person.address
+            assert (facts[person.address]["messages"], facts[person.address]["octets"]) == (count, person.octets)
 
     def _check_common(self) -> None:
         """The common mailbox has exactly what the people's have got: a message is accepted for all or for none."""
@@ -189,10 +189,10 @@ class Town:
             for person in self.people:
                 person.book.accepted.clear()
 
-    def check_world(self) -> tuple[int, int]:
+    def check_world(self, patience: float = 60.0) -> tuple[int, int]:
         """All that was to go out has gone; returns how many messages, and how many of them twice or more."""
         self.start()
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + patience
         while self.child.control("list_queue"):
             assert time.monotonic() < deadline, self.child.control("list_queue")[:3]
             time.sleep(0.1)

@@ -36,3 +36,24 @@ async def test_octets_move_while_fsck_looks(tmp_path: Path, monkeypatch: pytest.
     for number in range(5):
         assert await store.mail.octets(account.id, info.id, number + 1) == b"%d" % number * 1000
     await store.close()
+
+
+async def test_messages_go_while_fsck_looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sizes are compared with those of the same messages, whatever the view has become."""
+    store = await EmbeddedStore.open(tmp_path)
+    await store.directory.add_domain("example.test")
+    account = await store.directory.add_account("a@example.test", PasswordHashes("x", ScramKeys(b"s", 1, b"k", b"k")))
+    for number in range(5):
+        await store.mail.append(account.id, "INBOX", [NewMessage(Spool.of(b"x" * number), frozenset())])
+    inbox = (await store.mail.open(account.id, "INBOX")).mailbox
+    real = store.check._query  # type: ignore[attr-defined]
+
+    async def query(sql: str, values: tuple[object, ...] = ()) -> Any:
+        rows = await real(sql, values)
+        if sql.startswith("SELECT uid, size FROM messages") and values == (inbox,):
+            await store.mail.expunge(account.id, inbox, [2], deleted_only=False)
+        return rows
+
+    monkeypatch.setattr(store.check, "_query", query)
+    assert [p async for p in store.check.problems(repair=True)] == []
+    await store.close()

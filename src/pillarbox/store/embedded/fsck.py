@@ -169,11 +169,11 @@ class EmbeddedCheck:
             for mailbox in list(owner.mailboxes.values()):
                 where = f"{owner.account.address}'s {mailbox.name}"
                 view = await self._views.open(mailbox)
-                uids = list(view.uids)
+                uids, sizes = list(view.uids), list(view.sizes)  # now: the view goes on while we ask the index
                 if any(a >= b for a, b in pairwise(uids)) or (uids and uids[-1] >= view.uidnext):
                     yield f"the UIDs of {where} are not in order"
                 rows = dict(await self._query("SELECT uid, size FROM messages WHERE mailbox = ?", (mailbox.id,)))
-                for uid, size in zip(uids, view.sizes, strict=False):
+                for uid, size in zip(uids, sizes, strict=True):
                     if rows.get(uid, size) != size:
                         yield f"the size of message {uid} in {where} is {size} in one place and {rows[uid]} in another"
                     elif uid not in rows and view.index(uid) >= 0:
