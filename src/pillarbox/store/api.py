@@ -8,10 +8,11 @@ Invariants (each home keeps them; `tests/store/contract` checks them):
 - Every method that changes something is one transaction: wholly done or not at all.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import msgspec
 
@@ -26,6 +27,8 @@ from pillarbox.store.spool import Spool
 from pillarbox.store.upkeep import Check as Check
 from pillarbox.store.upkeep import Progress as Progress
 from pillarbox.store.view import MailboxView
+
+T = TypeVar("T")
 
 INBOX = "INBOX"
 
@@ -245,6 +248,13 @@ class Mail(Protocol):
     async def may_hold(self, account: int, mailbox: int, needle: str) -> Sequence[int] | None:
         """UIDs, ascending, of all messages whose text (header and body, see `mail.full_text`) holds a folded needle, and
         maybe of some that do not. None: the home cannot tell, so that any message may."""
+
+    def turn(self, account: int) -> AbstractAsyncContextManager[None]:
+        """One slice of long work, of some milliseconds, for an account; accounts take turns. What is read and computed for one
+        command in many slices goes through this, so that nobody keeps the others waiting."""
+
+    async def compute(self, work: Callable[[], T]) -> T:
+        """Do a piece of work that takes long where it does not hold up the event loop."""
 
     async def find_message_id(self, account: int, mailbox: int, message_id: str) -> Sequence[int]:
         """UIDs of the messages with this Message-ID (with its angle brackets), ascending."""

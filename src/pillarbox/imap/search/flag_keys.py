@@ -3,6 +3,7 @@
 from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 from pillarbox.imap.search.key import KEY, All, Key, Not, Reading, ViewKey
 from pillarbox.imap.search.scope import Positions, Scope
@@ -37,6 +38,8 @@ class HasFlag(ViewKey):
 class Recent(ViewKey):
     """RECENT: this session is the first to be told of the message."""
 
+    looks_at_each: ClassVar[bool] = False
+
     def select(self, scope: Scope, candidates: Positions) -> Positions:
         """What is behind the border."""
         start = bisect_left(candidates, scope.selected.recent_from, key=scope.uids.__getitem__)
@@ -46,6 +49,8 @@ class Recent(ViewKey):
 @dataclass(frozen=True, slots=True)
 class Everything(ViewKey):
     """ALL, SAVEDATESUPPORTED."""
+
+    looks_at_each: ClassVar[bool] = False
 
     def select(self, _scope: Scope, candidates: Positions) -> Positions:
         """All of them."""

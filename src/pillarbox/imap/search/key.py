@@ -9,6 +9,7 @@ Security: strangers may log in and send this: the number of keys and their nesti
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 from pillarbox.imap.errors import BadSyntax
 from pillarbox.imap.grammar import Cursor
@@ -37,9 +38,11 @@ class Key:
 
 
 class ViewKey(Key, ABC):
-    """A key that the view's arrays answer."""
+    """A key that the view's arrays answer. `looks_at_each`: it goes through all candidates, one by one."""
 
     __slots__ = ()
+
+    looks_at_each: ClassVar[bool] = True
 
     @abstractmethod
     def select(self, scope: Scope, candidates: Positions) -> Positions:
@@ -103,6 +106,8 @@ class In(ViewKey):
     """sequence-set, UID sequence-set, `$`."""
 
     messages: MessageSet
+
+    looks_at_each: ClassVar[bool] = False
 
     def select(self, scope: Scope, candidates: Positions) -> Positions:
         """By binary search."""

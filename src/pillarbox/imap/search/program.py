@@ -1,4 +1,5 @@
 """Running a search program: what is cheap narrows first, and messages are read in batches (RFC 9051 §6.4.4).
+Each batch is a turn of the account's, so that neither the event loop nor other accounts wait for a long search.
 Header fields are looked for in columns, as soon as a search looks at enough messages to be worth making one."""
 
 from bisect import bisect_left, bisect_right
@@ -9,13 +10,22 @@ from pillarbox.imap.search.key import All, Either, Key, MessageKey, Not, ViewKey
 from pillarbox.imap.search.scope import Candidate, Cost, Positions, Scope
 from pillarbox.imap.search.text_keys import BodyHas, HeaderHas, TextHas
 from pillarbox.imap.turns import give_way
-from pillarbox.store.api import Mail
+from pillarbox.store.api import Mail, MessageRecord
 
 BATCH = 256
-"""Messages that are looked at before others get their turn."""
+"""Records that are looked at before others get their turn: some milliseconds, as all that follows."""
 
-BATCH_OCTETS = 1024 * 1024
-"""Octets that are decoded before others get their turn: some ten milliseconds."""
+BATCH_MESSAGES = 48
+"""The same where octets are read too."""
+
+BATCH_OCTETS = 192 * 1024
+"""And so many octets."""
+
+BATCH_FLAGS = 50_000
+"""Messages of which only the view is looked at."""
+
+LARGE = 192 * 1024
+"""Longer messages are decoded beside the event loop."""
 
 FEW = 4
 """Messages that are read sooner than the store can say what they may hold."""
@@ -41,7 +51,7 @@ class Program:
             return candidates
         match key:
             case ViewKey():
-                return key.select(self.scope, candidates)
+                return await self._select(key, candidates)
             case MessageKey():
                 return await self._look((key,), candidates)
             case Not():
@@ -68,6 +78,17 @@ class Program:
                     candidates = await self.run(key, candidates)
         return candidates
 
+    async def _select(self, key: ViewKey, candidates: Positions) -> Positions:
+        """By the view alone."""
+        if len(candidates) <= BATCH_FLAGS or not key.looks_at_each:
+            return key.select(self.scope, candidates)
+        found: list[int] = []
+        for start in range(0, len(candidates), BATCH_FLAGS):
+            async with self.mail.turn(self.account):
+                found += key.select(self.scope, candidates[start : start + BATCH_FLAGS])
+            await give_way()
+        return found
+
     async def _look(self, keys: tuple[MessageKey, ...], candidates: Positions) -> Positions:
         """The candidates that every key accepts."""
         others: list[MessageKey] = []
@@ -79,7 +100,8 @@ class Program:
                 candidates = self._among(column.holding(key.needle), candidates)
         for key in others:
             if isinstance(key, BodyHas | TextHas) and len(candidates) > FEW:
-                may = await self.mail.may_hold(self.account, self.mailbox, key.needle)
+                async with self.mail.turn(self.account):
+                    may = await self.mail.may_hold(self.account, self.mailbox, key.needle)
                 if may is not None:
                     candidates = self._among(may, candidates)
         return await self._read_all(tuple(others), candidates) if others and candidates else candidates
@@ -93,9 +115,10 @@ class Program:
             return None
         while (start := bisect_right(uids, column.scanned)) < len(uids):
             batch = uids[start : start + BATCH]
-            records = await self.mail.records(self.account, self.mailbox, batch)
-            if column.scanned < batch[0]:  # else another search was faster
-                column.extend(batch, records)
+            async with self.mail.turn(self.account):
+                records = await self.mail.records(self.account, self.mailbox, batch)
+                if column.scanned < batch[0]:  # else another search was faster
+                    column.extend(batch, records)
             await give_way()
         if missing:
             column.tidy(self.scope.selected.view.uids)  # others may know of newer messages than this search
@@ -125,38 +148,48 @@ class Program:
     async def _read_all(self, keys: tuple[MessageKey, ...], candidates: Positions) -> list[int]:
         """The candidates that every key accepts, read one by one; those that are gone meanwhile match nothing."""
         cost = max(key.cost for key in keys)
-        uids = self.scope.uids
         found: list[int] = []
-        first = keys[0].accepts if len(keys) == 1 else None
         for batch in self._batches(candidates, cost):
-            numbers = [uids[at] for at in batch]
-            records = await self.mail.records(self.account, self.mailbox, numbers)
-            for at, uid, record in zip(batch, numbers, records, strict=True):
-                if record is None:
-                    continue
-                candidate = Candidate(record)
-                if cost is not Cost.RECORD and not await self._read(candidate, uid, cost):
-                    continue
-                if first(candidate) if first else all(key.accepts(candidate) for key in keys):
-                    found.append(at)
+            async with self.mail.turn(self.account):
+                found += await self._read_some(keys, batch, cost)
             await give_way()
         return found
 
-    async def _read(self, candidate: Candidate, uid: int, cost: Cost) -> bool:
-        """Get what the keys need of a message; False when it is gone."""
-        length = candidate.record.summary.header_size if cost is Cost.HEADER else None
-        octets = await self.mail.octets(self.account, self.mailbox, uid, 0, length)
-        if octets is None:
-            return False
-        candidate.octets = octets
-        candidate.header = octets[: candidate.record.summary.header_size]
-        return True
+    async def _read_some(self, keys: tuple[MessageKey, ...], batch: Positions, cost: Cost) -> list[int]:
+        """One batch of them."""
+        uids = self.scope.uids
+        numbers = [uids[at] for at in batch]
+        found: list[int] = []
+        first = keys[0].accepts if len(keys) == 1 else None
+        records = await self.mail.records(self.account, self.mailbox, numbers)
+        contents = [b""] * len(numbers) if cost is Cost.RECORD else await self._contents(numbers, records, cost)
+        for at, record, octets in zip(batch, records, contents, strict=True):
+            if record is None or octets is None:
+                continue
+            candidate = Candidate(record, octets[: record.summary.header_size], octets)
+            if len(octets) > LARGE:
+                matches = await self.mail.compute(lambda c=candidate: all(key.accepts(c) for key in keys))  # type: ignore[misc]
+            else:
+                matches = first(candidate) if first else all(key.accepts(candidate) for key in keys)
+            if matches:
+                found.append(at)
+        return found
+
+    async def _contents(
+        self, uids: Sequence[int], records: Sequence[MessageRecord | None], cost: Cost
+    ) -> Sequence[bytes | None]:
+        """What the keys need of each message's octets."""
+        sizes = None
+        if cost is Cost.HEADER:
+            sizes = [0 if record is None else record.summary.header_size for record in records]
+        return await self.mail.contents(self.account, self.mailbox, uids, sizes)
 
     def _batches(self, candidates: Positions, cost: Cost) -> Iterator[Positions]:
         """Candidates in batches, bounded in size when messages are read whole."""
         if cost is not Cost.OCTETS:
-            for start in range(0, len(candidates), BATCH):
-                yield candidates[start : start + BATCH]
+            size = BATCH if cost is Cost.RECORD else min(BATCH, BATCH_MESSAGES)
+            for start in range(0, len(candidates), size):
+                yield candidates[start : start + size]
             return
         sizes = self.scope.sizes
         batch: list[int] = []
@@ -164,7 +197,7 @@ class Program:
         for at in candidates:
             batch.append(at)
             total += sizes[at]
-            if total > BATCH_OCTETS or len(batch) == BATCH:
+            if total > BATCH_OCTETS or len(batch) >= min(BATCH, BATCH_MESSAGES):
                 yield batch
                 batch, total = [], 0
         if batch:

@@ -1,7 +1,8 @@
 """Mailboxes and messages of the embedded home: what is changed goes to the writer as a plan, what is read comes from views,
 index and segments."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import apsw
 
@@ -26,16 +27,27 @@ from pillarbox.store.embedded.schema import query
 from pillarbox.store.embedded.state import Mailbox, State
 from pillarbox.store.embedded.summaries import message_id_hash
 from pillarbox.store.embedded.views import Views
+from pillarbox.store.embedded.workers import Workers
 from pillarbox.store.embedded.writer import Writer
 from pillarbox.store.flags import Flags
+from pillarbox.store.turns import Turn, Turns
 from pillarbox.store.view import MailboxView
+
+T = TypeVar("T")
 
 
 class EmbeddedMail:
     """Implements `store.api.Mail`."""
 
     def __init__(
-        self, state: State, writer: Writer, views: Views, intake: Intake, records: Records, indexer: Indexer
+        self,
+        state: State,
+        writer: Writer,
+        views: Views,
+        intake: Intake,
+        records: Records,
+        indexer: Indexer,
+        workers: Workers,
     ) -> None:
         self._state = state
         self._writer = writer
@@ -43,6 +55,8 @@ class EmbeddedMail:
         self._intake = intake
         self._records = records
         self._indexer = indexer
+        self._workers = workers
+        self._turns = Turns()
 
     # Mailboxes
 
@@ -181,6 +195,12 @@ class EmbeddedMail:
 
     async def may_hold(self, account: int, mailbox: int, needle: str) -> Sequence[int] | None:
         return await self._indexer.holding(self._state.mailbox(account, mailbox).id, needle)
+
+    def turn(self, account: int) -> Turn:
+        return self._turns.of(account)
+
+    async def compute(self, work: Callable[[], T]) -> T:
+        return await self._workers.run(work)
 
     async def find_message_id(self, account: int, mailbox: int, message_id: str) -> Sequence[int]:
         _, view = await self._source(account, mailbox)

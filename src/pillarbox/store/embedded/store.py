@@ -56,7 +56,7 @@ class EmbeddedStore:
         records = Records(self._near, self._workers, self._blobs)
         self._indexer = Indexer(place.directory, known, self._near, self._blobs, observer)
         self._directory = EmbeddedDirectory(known, self._writer)
-        self._mail = EmbeddedMail(known, self._writer, self._views, self._intake, records, self._indexer)
+        self._mail = EmbeddedMail(known, self._writer, self._views, self._intake, records, self._indexer, self._workers)
         self._queue = EmbeddedQueue(self._writer, self._near, self._blobs, self._prepare_bounce)
         self._check = EmbeddedCheck(known, self._writer, self._views, place.segments, self._workers)
         compaction = Compaction(self._writer, log, self._reader, self._near, self._workers, observer)

@@ -1,7 +1,8 @@
 """Mailboxes and messages of the memory home."""
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from pillarbox.mail.summary import summarise
 from pillarbox.store.api import (
@@ -21,7 +22,10 @@ from pillarbox.store.changes import Change, FlagsChanged, MailboxesChanged, Mess
 from pillarbox.store.flags import DELETED, Flags
 from pillarbox.store.memory.state import AccountState, Mailbox, State
 from pillarbox.store.names import mailbox_name, parents
+from pillarbox.store.turns import Turn, Turns
 from pillarbox.store.view import MailboxView
+
+T = TypeVar("T")
 
 
 class MemoryMail:
@@ -29,6 +33,7 @@ class MemoryMail:
 
     def __init__(self, state: State) -> None:
         self._state = state
+        self._turns = Turns()
 
     # Mailboxes
 
@@ -255,6 +260,12 @@ class MemoryMail:
         self._mailbox(account, mailbox)
         del needle
         return None
+
+    def turn(self, account: int) -> Turn:
+        return self._turns.of(account)
+
+    async def compute(self, work: Callable[[], T]) -> T:
+        return work()
 
     async def find_message_id(self, account: int, mailbox: int, message_id: str) -> Sequence[int]:
         messages = self._mailbox(account, mailbox).messages
