@@ -116,6 +116,12 @@ LIMITS = (
     Limit("SMTP: message", "smtp.policy:Policy.max_message", "octets", "smtp/test_body.py"),
     Limit("SMTP: header of a message", "smtp.policy:Policy.max_header", "octets", "smtp/test_body.py"),
     Limit("SMTP: recipients of a message", "smtp.policy:Policy.max_recipients", "", "smtp/test_engine.py"),
+    Limit(
+        "SMTP: octets of a line that does not end", "smtp.policy:Policy.max_skipped", "octets", "smtp/test_engine.py"
+    ),
+    Limit(
+        "SMTP: commands since the last accepted message", "smtp.policy:Policy.max_commands", "", "smtp/test_engine.py"
+    ),
     Limit("SMTP: bad commands", "smtp.policy:Policy.max_errors", "", "smtp/test_engine.py"),
     Limit("SMTP: failed logins on one connection", "smtp.policy:Policy.max_auth_failures", "", "smtp/test_auth.py"),
     Limit(
@@ -137,9 +143,13 @@ LIMITS = (
     Limit("IMAP: literal after login", "imap.policy:Limits.after_login.literal", "octets", "imap/test_framing.py"),
     Limit("IMAP: appended message", "imap.policy:Policy.max_message", "octets", "imap/test_append.py"),
     Limit("IMAP: bad commands before login", "imap.policy:Limits.bad_commands_before_login", "", "imap/test_engine.py"),
+    Limit("IMAP: commands before login", "imap.policy:Limits.commands_before_login", "", "imap/test_engine.py"),
     Limit("IMAP: failed logins on one connection", "imap.policy:Limits.failed_logins", "", "imap/test_engine.py"),
     Limit("IMAP: silence before login", "imap.policy:Limits.login_seconds", "seconds", "imap/test_engine.py"),
     Limit("POP3: command line", "pop3.policy:Policy.command_line", "octets", "pop3/test_dialogs.py"),
+    Limit(
+        "POP3: octets of a line that does not end", "pop3.policy:Policy.skipped", "octets", "pop3/test_tls_and_ends.py"
+    ),
     Limit("POP3: line of AUTH", "pop3.policy:Policy.sasl_line", "octets", "pop3/test_dialogs.py"),
     Limit("POP3: bad commands before login", "pop3.policy:Policy.bad_commands", "", "pop3/test_dialogs.py"),
     Limit("POP3: commands before login", "pop3.policy:Policy.commands_before_login", "", "pop3/test_tls_and_ends.py"),

@@ -239,3 +239,17 @@ async def test_no_secret_is_ever_told(server: Server) -> None:
 
 def test_policy_is_a_value() -> None:
     assert replace(Policy(), max_message=1) != Policy()
+
+
+async def test_commands_before_login_come_to_an_end(server: Server) -> None:
+    client = server.connect(policy=Policy(limits=replace(Limits(), commands_before_login=10)))
+    answer = await client.send(b"a NOOP\r\n" * 30)
+    assert answer.count(b"a OK") == 10
+    assert answer.endswith(b"* BYE Too many commands without a login\r\n")
+    assert client.engine.want is Want.CLOSE
+
+
+async def test_who_logs_in_with_the_last_command_is_welcome(server: Server) -> None:
+    client = server.connect(policy=Policy(limits=replace(Limits(), commands_before_login=10)))
+    answer = await client.send(b"a NOOP\r\n" * 9 + f'b LOGIN {ADDRESS} "{PASSWORD}"\r\n'.encode() + b"c NOOP\r\n" * 30)
+    assert answer.count(b"c OK") == 30

@@ -124,3 +124,11 @@ async def test_strangers_cannot_stay_by_asking() -> None:
         await client.lines("CAPA")
     assert await client.send(b"CAPA\r\n" + LOGIN) == b"-ERR Too many commands without a login\r\n"
     assert client.closed
+
+
+async def test_a_line_that_never_ends_ends_the_connection() -> None:
+    client = (await Office.open()).connect()
+    for _ in range(100):
+        if not client.closed:
+            await client.send(b"A" * 4096)
+    assert client.closed

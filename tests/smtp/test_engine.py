@@ -330,3 +330,30 @@ async def test_submission_takes_any_host_name() -> None:
     for name in (b"[2001:db8::1]", b"My_Laptop!", b"[fe80::1%eth0]"):
         run = await same_in_every_cut(b"EHLO " + name + b"\r\n", MSA, tls=TLS)
         assert run.codes == ["250"]
+
+
+async def test_a_line_that_never_ends_ends_the_connection() -> None:
+    run = await converse([HELLO] + [b"A" * 4096] * 100)
+    assert run.codes[-1] == "421"
+    assert run.want is Want.CLOSE
+
+
+async def test_commands_without_a_message_come_to_an_end() -> None:
+    policy = replace(MX, max_commands=20)
+    run = await same_in_every_cut(HELLO + b"NOOP\r\n" * 30, policy=policy)
+    assert run.codes == ["250"] * 20 + ["421"]
+    assert run.want is Want.CLOSE
+
+
+async def test_who_delivers_may_go_on_for_ever() -> None:
+    message = b"MAIL FROM:<a@b.example>\r\nRCPT TO:<alice@example.test>\r\nDATA\r\nSubject: x\r\n\r\nx\r\n.\r\n"
+    run = await converse([HELLO, message * 50], policy=replace(MX, max_commands=5))
+    assert len(run.service.accepted) == 50
+
+
+async def test_empty_chunks_count_and_full_ones_do_not() -> None:
+    policy = replace(MX, max_commands=20)
+    run = await converse([START, b"BDAT 1\r\nx" * 100], policy=policy)
+    assert run.want is Want.OCTETS
+    run = await converse([START, b"BDAT 0\r\n" * 100], policy=policy)
+    assert run.codes[-1] == "421"

@@ -40,6 +40,7 @@ class ImapEngine:
 
     __slots__ = (
         "_bad",
+        "_commands",
         "_dialogue",
         "_framer",
         "_refusal",
@@ -74,6 +75,7 @@ class ImapEngine:
         self._running = False
         self._stopping = ""
         self._bad = 0
+        self._commands = 0  # before login
         self._waiting = False  # for the rest of a command
 
     @property
@@ -263,10 +265,18 @@ class ImapEngine:
             self.session.catch_up(expunge=entry.breaks_numbers)
         self.out.write(completion.encode(tag))
         self.want = completion.then
-        if completion.status == "BAD" and self.session.identity is None:
-            self._bad += 1
-            if self._bad >= self.policy.limits.bad_commands_before_login:
-                raise Disconnect("Too many bad commands")
+        if self.session.identity is None:
+            self._count(bad=completion.status == "BAD")
+
+    def _count(self, *, bad: bool) -> None:
+        """A command before login. Raises Disconnect when there were enough."""
+        limits = self.policy.limits
+        self._commands += 1
+        self._bad += bad
+        if self._bad >= limits.bad_commands_before_login:
+            raise Disconnect("Too many bad commands")
+        if self._commands >= limits.commands_before_login and self.want is Want.OCTETS:
+            raise Disconnect("Too many commands without a login")
 
     # Literals.
 

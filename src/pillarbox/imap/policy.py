@@ -19,6 +19,7 @@ class Limits:
     after_login: CommandLimits = CommandLimits(1024 * 1024, 100 * 1024)  # long UID sets and SEARCH strings
     literals: int = 1000  # in one command: one APPEND of many messages
     bad_commands_before_login: int = 3  # other protocols' clients, and browsers that attackers steer (ALPACA)
+    commands_before_login: int = 100  # real clients need less than ten; NOOP for ever shall not keep a place
     failed_logins: int = 5  # on one connection; `access` throttles across connections
     login_seconds: float = 60.0
     idle_seconds: float = 30 * 60.0  # RFC 9051 §5.4: at least 30 minutes

@@ -127,6 +127,8 @@ class Pop3Engine:
             self._refuse_bad("The line is too long")
             return True
         if line is None:
+            if self._lines.skipped > self.policy.skipped:
+                raise Disconnect("The line is too long")
             return False
         if b"\0" in line:
             raise Disconnect("NUL is not allowed")

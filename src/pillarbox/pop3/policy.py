@@ -13,6 +13,9 @@ class Policy:
     sasl_line: int = 12288
     """A line of an AUTH exchange, or AUTH with an initial response (RFC 5034 §4): tokens are long."""
 
+    skipped: int = 64 * 1024
+    """Octets of a line that is too long and does not end."""
+
     piece: int = 1024 * 1024
     """Octets of a message read and sent at a time: most messages are one piece; large ones never fill the memory."""
 

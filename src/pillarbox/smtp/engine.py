@@ -45,6 +45,7 @@ _NESTED = Reply(503, "5.5.1", "Not inside of a transaction")
 _NO_MAIL = Reply(503, "5.5.1", "Say MAIL first")
 _NOT_PIPELINED = Reply(503, "5.5.1", "Nothing may follow this command in the same breath; closing the connection")
 _TOO_MANY_ERRORS = Reply(421, "4.7.0", "Too many errors; closing the connection")
+_TOO_MANY_COMMANDS = Reply(421, "4.7.0", "Too many commands without a message; closing the connection")
 _BUG = Reply(451, "4.3.0", "Something went wrong here; try again later")
 _TIMEOUT = Reply(421, "4.4.2", "Nothing came for too long; closing the connection")
 _STOPPING = Reply(421, "4.3.2", "The server is stopping; try again soon")
@@ -157,6 +158,8 @@ class SmtpEngine:
             self._overlong = True
             try:
                 if self._buffer.take_line(limit) is None:
+                    if self._buffer.skipped > self._session.policy.max_skipped:
+                        self._end(_TOO_MANY_ERRORS)
                     return None
             except LineTooLong:
                 self._overlong = False
@@ -210,6 +213,10 @@ class SmtpEngine:
     async def _run(self, line: bytes) -> Reply | None:
         """Find the command, check that it is in order, run it. Raises Refused."""
         session = self._session
+        session.commands += 1
+        if session.commands > session.policy.max_commands:
+            session.leaving = True
+            raise Refused(_TOO_MANY_COMMANDS)
         verb, _, octets = line.partition(b" ")
         verb = verb.upper()
         entry = COMMANDS.get(verb)

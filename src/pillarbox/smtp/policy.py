@@ -38,6 +38,12 @@ class Policy:
     max_auth_line: int = 12288
     """RFC 4954 §4."""
 
+    max_skipped: int = 64 * 1024
+    """Octets of a line that is too long and does not end: real ones are some kilobytes (a client's whole address book)."""
+
+    max_commands: int = 1000
+    """Commands since the last accepted message: ten times the recipients of one, and no end to NOOP, RSET and VRFY."""
+
     max_errors: int = 10
     """Malformed or misplaced commands in one session before it ends: no mail program makes so many."""
 

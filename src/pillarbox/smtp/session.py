@@ -37,7 +37,8 @@ class Session:
     """One connection's state.
 
     `reader` receives what comes next as message octets, then `when_read` gives the reply. `continuation` receives the next
-    line instead of a command (AUTH). `leaving` closes the connection after the reply; `starting_tls` hands it to TLS.
+    line instead of a command (AUTH). `commands` counts since the last accepted message. `leaving` closes the connection
+    after the reply; `starting_tls` hands it to TLS.
     """
 
     client: Client
@@ -57,6 +58,7 @@ class Session:
     errors: int = 0
     auth_failures: int = 0
     refused_recipients: int = 0
+    commands: int = 0
 
     @property
     def greeted(self) -> bool:
@@ -127,5 +129,5 @@ class Session:
             raise Refused(intake.fault)
         assert intake.body is not None
         reply = await self.service.accept(self.client, transaction.envelope, intake.body)
-        self.refused_recipients = 0
+        self.refused_recipients = self.commands = 0
         return reply

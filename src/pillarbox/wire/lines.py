@@ -12,13 +12,14 @@ class LineTooLong(Exception):
 class LineBuffer:
     """Octets of one connection that are not yet processed. Lines end with CRLF; `bare_lf` also allows a lone LF."""
 
-    __slots__ = ("_scanned", "_skipping", "bare_lf", "octets")
+    __slots__ = ("_scanned", "_skipping", "bare_lf", "octets", "skipped")
 
     def __init__(self, *, bare_lf: bool = False) -> None:
         self.octets = bytearray()
         self.bare_lf = bare_lf
         self._scanned = 0
         self._skipping = False
+        self.skipped = 0  # octets of the long line that is thrown away; an engine may give up before its end
 
     def __len__(self) -> int:
         return len(self.octets)
@@ -41,6 +42,7 @@ class LineBuffer:
         end = buffer.find(b"\n" if self.bare_lf else b"\r\n", self._scanned)
         if end < 0:
             if len(buffer) > limit:
+                self.skipped = self.skipped + len(buffer) if self._skipping else len(buffer)
                 self._skipping = True
                 del buffer[: len(buffer) - 1]  # the last octet may be the CR of the line's end
             self._scanned = max(0, len(buffer) - 1)

@@ -34,6 +34,8 @@ class Bdat:
         if self.size is None:
             session.leaving = True  # how much follows is unknown: the stream is out of step
             raise grammar.malformed("5.5.4", "The form is BDAT size [LAST]; closing the connection")
+        if self.size:
+            session.commands -= 1  # the limit of octets is enough for chunks that hold some
         transaction = session.transaction
         refused: Refused | None = None
         intake = None
