@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import itertools
 import json
 import sys
 from pathlib import Path
@@ -25,9 +26,19 @@ def _loop_runner() -> asyncio.Runner:
     return asyncio.Runner(loop_factory=uvloop.new_event_loop)
 
 
-def _run(runner: asyncio.Runner, row: Workload, stack: Stack) -> Meter:
+_fresh = itertools.count()
+
+
+def _run(runner: asyncio.Runner, row: Workload, stack: Stack, folder: Path) -> Meter:
+    if row.accounts:
+        stack = type(stack)(folder / f"fresh{next(_fresh)}", row.accounts)
+        stack.start()
     meter = Meter(stack)
-    runner.run(row.run(stack, meter))
+    try:
+        runner.run(row.run(stack, meter))
+    finally:
+        if row.accounts:
+            stack.stop()
     print(
         f"  {stack.name:18} {meter.cost:10.1f} us CPU/{row.unit:10} {meter.operations / max(meter.seconds, 1e-9):10.0f}/s "
         f"p50 {meter.percentile(50):7.2f} p99 {meter.percentile(99):7.2f} ms  client {meter.client_cpu:5.2f} s "
@@ -67,7 +78,7 @@ def measured(folder: Path, arguments: argparse.Namespace) -> int:
             for _ in range(arguments.rounds):
                 for stack in stacks:
                     try:
-                        meter = _run(runner, row, stack)
+                        meter = _run(runner, row, stack, folder)
                     except Exception as error:
                         print(f"  {stack.name}: failed: {error!r}", flush=True)
                         failed += 1

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bench.workload import Meter, Workload
+from bench.workload import WORKLOADS, Meter, Workload
 
 OURS = "Pillarbox"
 
@@ -108,10 +108,10 @@ def table(rows: list[Figure]) -> str:
 
 
 def write(rows: list[Figure], folder: Path) -> None:
-    """Write results.json, results.md and ratio.png; rows that were not measured this time stay as they were."""
+    """Write results.json, results.md and ratio.png; rows that exist but were not measured now stay as they were."""
     folder.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(FileNotFoundError):
-        kept = [Figure(**row) for row in json.loads((folder / "results.json").read_text())]
+        kept = [Figure(**row) for row in json.loads((folder / "results.json").read_text()) if row["name"] in WORKLOADS]
         fresh = {row.name: row for row in rows}
         rows = [fresh.pop(row.name, row) for row in kept] + list(fresh.values())
     (folder / "results.json").write_text(json.dumps([asdict(r) for r in rows], indent=1) + "\n")

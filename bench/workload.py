@@ -59,16 +59,18 @@ class Workload:
     run: Body
     goal: float
     """The goal for server CPU per operation, microseconds (0: none)."""
+    accounts: int = 0
+    """When given, each round gets a fresh server with so many accounts."""
 
 
 WORKLOADS: dict[str, Workload] = {}
 
 
-def workload(name: str, title: str, unit: str, *, goal: float = 0) -> Callable[[Body], Body]:
+def workload(name: str, title: str, unit: str, *, goal: float = 0, accounts: int = 0) -> Callable[[Body], Body]:
     """Register a coroutine function as a row."""
 
     def register(run: Body) -> Body:
-        WORKLOADS[name] = Workload(name, title, unit, run, goal)
+        WORKLOADS[name] = Workload(name, title, unit, run, goal, accounts)
         return run
 
     return register
