@@ -11,7 +11,7 @@ from pillarbox.net.admission import AdmissionLimits
 from pillarbox.net.connections import ConnectionLimits
 from pillarbox.net.flow_control import send
 from pillarbox.wire.engine import BACKLOG_LIMIT
-from pillarbox.wire.outbox import HIGH_WATER
+from pillarbox.wire.outbox import BREATH, HIGH_WATER
 
 
 async def _connect(server: EchoServer) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -317,3 +317,24 @@ async def test_flood_behind_our_last_words_is_cut_off() -> None:
                     await asyncio.sleep(0)
         await server.recorder.wait("disconnected")
         writer.close()
+
+
+async def test_forty_connections_of_one_account_are_one_to_the_others() -> None:
+    """While they all have commands to do, somebody else's command waits for one slice, not for forty."""
+    async with EchoServer() as server:
+        stormy = [await _connect(server) for _ in range(40)]
+        for engine in server.engines:
+            engine.link.emit("login", account="mallory@example.test")
+        reader, writer = await _connect(server)
+        for _, other in stormy:
+            other.write(b"NOOP\r\n" * 5_000)
+        async with asyncio.timeout(20):
+            while sum(engine.answered for engine in server.engines[:40]) < 40:
+                await asyncio.sleep(0)
+            before = sum(engine.answered for engine in server.engines[:40])
+            writer.write(b"and I?\r\n")
+            assert await reader.readline() == b"and I?\r\n"
+        meanwhile = sum(engine.answered for engine in server.engines[:40]) - before
+        assert meanwhile < 20 * BREATH, meanwhile  # a round of everybody would be 40 * BREATH, several of them
+        for _, other in (*stormy, (reader, writer)):
+            other.transport.abort()

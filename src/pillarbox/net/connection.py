@@ -44,9 +44,11 @@ class Connection(Lifeline):
             self._refuse(admitted)
             return
         self._ticket = admitted
+        self._share = admitted.block
         self._transport.set_write_buffer_limits(high=WRITE_HIGH, low=WRITE_LOW)
         self._engine = engine = self._service.engine(self._link)
         engine.out.on_drain = self._drain
+        engine.out.on_turn = self._turn
         engine.out.on_ring = self._ring
         self._all.enter(self)
         self._heard = self._opened = self._all.wheel.now
@@ -136,6 +138,8 @@ class Connection(Lifeline):
     async def _run(self) -> None:
         """Let the engine work, then send what it has to say and do what it wants."""
         try:
+            if self._all.turns.busy(self._share):
+                await self._turn()
             await self._engine.process()
         except (ConnectionError, asyncio.CancelledError):
             self.abort()
@@ -205,13 +209,17 @@ class Connection(Lifeline):
     async def _drain(self) -> None:
         """Outbox.drain, when much is waiting or was done: send it, let the others work, and wait for the peer."""
         self._flush()
-        await asyncio.sleep(0)
+        await self._turn()
         if self._read_paused and self._engine.backlog <= BACKLOG_LIMIT and not self._closing:
             self._read_paused = False
             self._transport.resume_reading()
         if self._closing:
             raise ConnectionResetError("the connection is closed")
         await self._flow.room()
+
+    async def _turn(self) -> None:
+        """Outbox.give_way: let the others work."""
+        await self._all.turns.take(self._share)
 
     def _ring(self) -> None:
         """Outbox.ring: a push. Rings of one instant become one write."""

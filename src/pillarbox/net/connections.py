@@ -12,6 +12,7 @@ from pillarbox.net.admission import Admission, AdmissionLimits, Ticket
 from pillarbox.net.observer import Observer, Silent
 from pillarbox.net.timer_wheel import TICK, Guest, TimerWheel
 from pillarbox.net.tls import ServerTls
+from pillarbox.net.turns import Turns
 from pillarbox.wire.engine import Engine, Link
 
 
@@ -74,6 +75,7 @@ class Connections:
         self.limits = limits or ConnectionLimits()
         self.admission = Admission(admission)
         self.wheel = TimerWheel(tick)
+        self.turns = Turns(self.loop)
         self._members: set[Member] = set()
         self._numbers = itertools.count(1)
         self._prefix = f"{int(time.time()) & 0xFFFFFF:06x}"  # so that ids of two runs do not meet in one log

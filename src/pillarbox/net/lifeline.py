@@ -25,8 +25,8 @@ class Lifeline(asyncio.Protocol):
 
     __slots__ = (
         "_all", "_close_by", "_closing", "_engine", "_eof", "_flow", "_handshake_by", "_heard", "_lingered", "_link",
-        "_login_by", "_opened", "_read_paused", "_service", "_tap", "_task", "_ticket", "_tls", "_transport", "_working",
-        "slot",
+        "_login_by", "_opened", "_read_paused", "_service", "_share", "_tap", "_task", "_ticket", "_tls",
+        "_transport", "_working", "slot",
     )  # fmt: skip
 
     _engine: Any
@@ -44,6 +44,7 @@ class Lifeline(asyncio.Protocol):
         self._task: asyncio.Task[None] | None = None
         self._heard = self._opened = 0.0
         self._lingered = 0
+        self._share = ""  # whose turn its work takes: the account's, or before login the address block's
         self._handshake_by = self._login_by = self._close_by = 0.0  # loop time; 0 when it does not apply
         self._closing = self._eof = self._read_paused = self._working = False
 
@@ -168,7 +169,8 @@ class Lifeline(asyncio.Protocol):
             self._emit("bug", error=error)
         self._emit("disconnected", seconds=round(self._all.loop.time() - self._opened, 3))
         # No circle of references is left for the garbage collector.
-        self._engine.out.on_drain, self._engine.out.on_ring, self._link.emit = gone, nobody, nobody
+        out = self._engine.out
+        out.on_drain, out.on_turn, out.on_ring, self._link.emit = gone, gone, nobody, nobody
         if self._tap is not None:
             self._tap.closed()
         self._all.leave(self, ticket)
@@ -176,5 +178,6 @@ class Lifeline(asyncio.Protocol):
     def _emit(self, event: str, /, **facts: Any) -> None:
         if event == "login" and self._ticket is not None:
             self._login_by = 0.0
+            self._share = str(facts.get("account") or self._share)
             self._all.admission.logged_in(self._ticket)
         self._all.observer.emit(self._link, event, facts)

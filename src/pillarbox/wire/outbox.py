@@ -20,13 +20,14 @@ def _no_bell() -> None:
 class Outbox:
     """A list of chunks. Chunks are kept as they are: a large body is never copied into a line's buffer."""
 
-    __slots__ = ("_drains", "chunks", "on_drain", "on_ring", "size")
+    __slots__ = ("_drains", "chunks", "on_drain", "on_ring", "on_turn", "size")
 
     def __init__(self) -> None:
         self.chunks: list[bytes] = []
         self.size = 0
         self._drains = 0
         self.on_drain: Callable[[], Awaitable[None]] = _no_network
+        self.on_turn: Callable[[], Awaitable[None]] = _no_network
         self.on_ring: Callable[[], None] = _no_bell
 
     def write(self, octets: bytes) -> None:
@@ -47,6 +48,11 @@ class Outbox:
         if self.size >= HIGH_WATER or self._drains >= BREATH:
             self._drains = 0
             await self.on_drain()
+
+    async def give_way(self) -> None:
+        """Let the others have their turn: between the slices of whatever takes more than some milliseconds. Of several
+        connections of one account only one gets a slice at a time."""
+        await self.on_turn()
 
     def ring(self) -> None:
         """Say that something was written outside of `Engine.process` (a push in IDLE) and shall go out now."""

@@ -14,6 +14,9 @@ from pillarbox.wire.outbox import Outbox
 BATCH = 256
 """Messages that are read with one call: few enough that others get their turn in between."""
 
+FEW = 32
+"""Messages of one command up to which it is done in one go."""
+
 BATCH_FLAGS = 10_000
 """The same where nothing is read."""
 
@@ -54,10 +57,10 @@ class Answer:
                 await self._mark_seen(batch)
             records = await self._records(batch)
             if self.plan.needs & (Need.HEADER | Need.OCTETS):
-                await self._send_octets(batch, records)
+                await self._send_octets(batch, records, spans)
             else:
                 self._write(batch, records, None)
-            await self.out.drain()
+            await self._breathe(spans)
 
     async def _send_flags(self, spans: list[range]) -> None:
         items = self.plan.items
@@ -90,14 +93,20 @@ class Answer:
         found = await self.session.mail.records(self.session.account, self.selected.view.mailbox, uids)
         return dict(zip(uids, found, strict=True))
 
-    async def _send_octets(self, batch: list[range], records: Records) -> None:
+    async def _breathe(self, spans: list[range]) -> None:
+        """Between two batches: room for what comes, and after much work the others' turn."""
+        await self.out.drain()
+        if sum(map(len, spans)) > FEW:
+            await self.out.give_way()
+
+    async def _send_octets(self, batch: list[range], records: Records, spans: list[range]) -> None:
         """Responses for which messages are read."""
         for lighter, is_large in self._by_weight(batch, records):
             if is_large:
                 await self._send_large(lighter, records)
             else:
                 self._write(lighter, records, await self._contents(lighter, records))
-            await self.out.drain()
+            await self._breathe(spans)
 
     async def _contents(self, batch: list[range], records: Records) -> Contents:
         """The octets that are needed of these messages."""

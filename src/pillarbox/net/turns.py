@@ -1,0 +1,48 @@
+"""Fair share: of one account's connections only one at a time gets a slice of the event loop, in order of arrival.
+
+Whoever has much to do gives way between slices of some milliseconds. Without this, fifty searches of one account would make
+everybody else wait for fifty slices; with it, for one. Before login the address block stands in place of the account.
+
+Security: whoever logged in, or just connected, decides how much is asked for and on how many connections.
+"""
+
+import asyncio
+from collections import deque
+
+
+class Turns:
+    """Lines of those who wait for their turn, by account or address block (`whose`)."""
+
+    __slots__ = ("_lines", "_loop")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._lines: dict[str, deque[asyncio.Future[None]]] = {}
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    def busy(self, whose: str) -> bool:
+        """Whether others of the same stand in line: then a new command stands in line too."""
+        return whose in self._lines
+
+    async def take(self, whose: str) -> None:
+        """Let everybody else do one step, and those of the same who came before."""
+        line = self._lines.get(whose)
+        if line is None:
+            line = self._lines[whose] = deque()
+            self._loop.call_soon(self._next, whose)
+        turn = self._loop.create_future()
+        line.append(turn)
+        await turn
+
+    def _next(self, whose: str) -> None:
+        """One step of the loop has passed: the next in line."""
+        line = self._lines[whose]
+        while line:
+            turn = line.popleft()
+            if not turn.done():  # its command was not stopped meanwhile
+                turn.set_result(None)
+                self._loop.call_soon(self._next, whose)
+                return
+        del self._lines[whose]
