@@ -11,7 +11,7 @@ help:
 	@echo "make test     run the tests"
 	@echo "make check    format, lint, types, import directions, sizes, tests"
 	@echo "make interop  round trips with real mail programs (needs curl, swaks, msmtp, isync, fetchmail, mutt)"
-	@echo "make crash    kill the server under load, and look whether anything is lost: make crash [KILLS=50] [SEED=2]"
+	@echo "make crash    kill the server under load, and look whether anything is lost: make crash [KILLS=50] [SEED=2] [PREFIXES=150]"
 	@echo "make soak     mixed load for long, looking at memory, descriptors, lag and the log: make soak [MINUTES=10]"
 	@echo "make dos      attack the server, and look what its users notice: make dos [ONLY=login-storm,botnet] [ATTACK_SECONDS=8]"
 	@echo "make fuzz     feed nonsense to parsers and engines: make fuzz [TARGET=imap] [SECONDS=60] [INPUT=base64]"
@@ -61,8 +61,9 @@ bench: $(STAMP)
 
 KILLS ?= 50
 SEED ?= 2
+PREFIXES ?= 150
 crash: $(STAMP)
-	@KILLS=$(KILLS) SEED=$(SEED) $(BIN)/python -m pytest -q -s -m slow tests/crash
+	@KILLS=$(KILLS) SEED=$(SEED) PREFIXES=$(PREFIXES) $(BIN)/python -m pytest -q -s -m slow tests/crash
 
 MINUTES ?= 10
 soak: $(STAMP)
