@@ -4,12 +4,12 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: run test check format interop fuzz crash soak dos lock sbom bench clean help
+.PHONY: run test check lint format interop fuzz crash soak dos lock sbom bench clean help
 
 help:
 	@echo "make run      start a demo mail server on unprivileged ports"
 	@echo "make test     run the tests"
-	@echo "make check    format, lint, types, import directions, sizes, tests"
+	@echo "make check    format, lint, types, import directions, sizes (these alone: make lint), and the tests"
 	@echo "make interop  round trips with real mail programs (needs curl, swaks, msmtp, isync, fetchmail, mutt)"
 	@echo "make crash    kill the server under load, and look whether anything is lost: make crash [KILLS=50] [SEED=2] [PREFIXES=150]"
 	@echo "make soak     mixed load for long, looking at memory, descriptors, lag and the log: make soak [MINUTES=10]"
@@ -33,13 +33,14 @@ run: $(STAMP)
 test: $(STAMP)
 	@$(BIN)/python -m pytest -n auto -m "not interop and not slow"
 
-check: $(STAMP)
+check: lint test
+
+lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python tools/check_size.py
-	$(BIN)/python -m pytest -q -n auto -m "not interop and not slow"
 
 format:
 	$(BIN)/ruff format .
