@@ -90,6 +90,16 @@ async def test_records(store: Store, alice: int) -> None:
     assert await store.mail.records(alice, view.mailbox, []) == []
 
 
+async def test_records_of_what_is_gone_are_gone(store: Store, alice: int) -> None:
+    view, uids = await put(store, alice, "INBOX", 4)
+    before = await store.mail.records(alice, view.mailbox, uids[1:3])
+    await store.mail.expunge(alice, view.mailbox, uids[2:3], deleted_only=False)
+    after = await store.mail.records(alice, view.mailbox, uids)
+    assert after[1] == before[0]
+    assert [record is None for record in after] == [False, False, True, False]
+    assert await store.mail.records(alice, view.mailbox, uids) == after
+
+
 async def test_email_ids_are_those_of_the_records(store: Store, alice: int) -> None:
     view, uids = await put(store, alice, "INBOX", 100)
     await store.mail.expunge(alice, view.mailbox, [uids[1], uids[50]], deleted_only=False)

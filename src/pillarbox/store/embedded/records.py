@@ -1,7 +1,7 @@
 """What is read of single messages: records, octets, Message-IDs, tombstones."""
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import apsw
@@ -20,6 +20,8 @@ _CHUNK = 500  # rows that are unpacked before the event loop looks after others
 _IDS_AT_ONCE = 5000  # the same where a row is only an id
 _AHEAD = 64  # places of the messages that follow, when someone reads them in order
 _PLACES = 4096
+_KEPT = 2048
+_KEPT_SUMMARY = 4096  # records of so many octets at most are kept: with _KEPT of them some 8 MB, and hardly ever that
 
 _RECORD = (
     "SELECT m.uid, b.summary, m.email_id, m.thread_id, m.savedate, m.trace_id, m.filed_by_server "
@@ -40,21 +42,36 @@ class Records:
         self._workers = workers
         self._blobs = blobs
         self._places: dict[tuple[int, int], Place] = {}
+        self._kept: dict[tuple[int, int], MessageRecord] = {}
         self._last = (0, 0)  # the message that was read last
 
     async def records(self, view: MailboxView, uids: Sequence[int]) -> list[MessageRecord | None]:
         """One for each UID, None where it is gone."""
+        if len(uids) <= _AT_ONCE:
+            return self._recent_records(view, uids)
         found: list[MessageRecord | None] = []
         for i in range(0, len(uids), _CHUNK):
             chunk = uids[i : i + _CHUNK]
-            rows = {row[0]: row for row in await self._rows(_RECORD, view.mailbox, chunk)}
-            for uid in chunk:
-                row = rows.get(uid)
-                if row is None or view.index(uid) < 0:
-                    found.append(None)
-                else:
-                    found.append(MessageRecord(uid, unpack(row[1]), row[2], row[3], row[4], row[5], bool(row[6])))
+            records = {row[0]: _record(row) for row in await self._rows(_RECORD, view.mailbox, chunk)}
+            found += [records.get(uid) if view.index(uid) >= 0 else None for uid in chunk]
         return found
+
+    def _recent_records(self, view: MailboxView, uids: Sequence[int]) -> list[MessageRecord | None]:
+        """Few records. They never change, and what one program shows is what the owner's others show next: they are kept."""
+        kept, mailbox = self._kept, view.mailbox
+        present = [uid for uid in uids if view.index(uid) >= 0]
+        found = {uid: record for uid in present if (record := kept.get((mailbox, uid))) is not None}
+        missing = {uid for uid in present if uid not in found}
+        if missing:
+            for row in query(self._near, *_select(_RECORD, mailbox, missing)):
+                if row[0] not in missing:
+                    continue
+                found[row[0]] = record = _record(row)
+                if len(row[1]) <= _KEPT_SUMMARY:
+                    kept[mailbox, row[0]] = record
+            if len(kept) > _KEPT:
+                kept.clear()
+        return [found.get(uid) for uid in uids]
 
     async def email_ids(self, view: MailboxView, uids: Sequence[int]) -> list[str | None]:
         """One for each UID, None where it is gone."""
@@ -131,11 +148,21 @@ class Records:
             self._places[view.mailbox, uid] = (place[0], place[1], place[2])
 
     async def _rows(self, select: str, mailbox: int, uids: Sequence[int]) -> list[Any]:
-        low, high = min(uids), max(uids)
-        if high - low < 2 * len(uids):
-            sql, row = select + _RANGE, (mailbox, low, high)
-        else:
-            sql, row = select + _LIST, (mailbox, _json.encode(list(uids)).decode())  # type: ignore[assignment]
+        sql, row = _select(select, mailbox, uids)
         if len(uids) <= _AT_ONCE:
             return query(self._near, sql, row)
         return await self._workers.read(query, sql, row)
+
+
+def _select(select: str, mailbox: int, uids: Collection[int]) -> tuple[str, tuple[object, ...]]:
+    """A query for these messages and perhaps some between them, and its values."""
+    low, high = min(uids), max(uids)
+    if high - low < 2 * len(uids):
+        return select + _RANGE, (mailbox, low, high)
+    return select + _LIST, (mailbox, _json.encode(list(uids)).decode())
+
+
+def _record(row: tuple[int, bytes, str, str, int, str, int]) -> MessageRecord:
+    """A row of _RECORD."""
+    uid, summary, email_id, thread_id, savedate, trace_id, filed_by_server = row
+    return MessageRecord(uid, unpack(summary), email_id, thread_id, savedate, trace_id, bool(filed_by_server))
