@@ -3,14 +3,14 @@
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 STAR = 2**33
 """Stands for "*", the largest number in use; above every number."""
 
 
-@dataclass(frozen=True, slots=True)
-class MessageSet:
+class MessageSet(msgspec.Struct, frozen=True):
     """Ranges (low, high), both included, low <= high except where STAR is meant; `saved` is `$`, the last SEARCH's result."""
 
     ranges: tuple[tuple[int, int], ...]

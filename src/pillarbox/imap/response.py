@@ -1,7 +1,8 @@
 """Responses as values and octets (RFC 9051 §7)."""
 
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 from pillarbox.imap.mailbox_name import encode_utf7
 from pillarbox.wire.engine import Want
@@ -11,8 +12,7 @@ _QUOTABLE = re.compile(rb"[^\r\n\x00\x80-\xff]*")
 _QUOTABLE_UTF8 = re.compile(rb"[^\r\n\x00]*")
 
 
-@dataclass(frozen=True, slots=True)
-class Completion:
+class Completion(msgspec.Struct, frozen=True):
     """How a command ended: OK, NO or BAD, a text for people, a response code without brackets ("" for none), and what
     the connection needs next."""
 

@@ -85,8 +85,7 @@ class StoreUnavailable(StoreError):
 # --- mailboxes and messages -----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class MailboxInfo:
+class MailboxInfo(msgspec.Struct, frozen=True):
     """A mailbox as LIST shows it. `id` is internal; `object_id` permanent and public (RFC 8474)."""
 
     id: int
@@ -107,8 +106,7 @@ class NewMessage:
     replaces: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Appended:
+class Appended(msgspec.Struct, frozen=True):
     """Where messages went: UIDs in the order they were given (APPENDUID, RFC 4315)."""
 
     mailbox: int
@@ -116,8 +114,7 @@ class Appended:
     uids: Sequence[int]
 
 
-@dataclass(frozen=True, slots=True)
-class Copied:
+class Copied(msgspec.Struct, frozen=True):
     """Which messages went where, both in the order of the request (COPYUID); those already gone are left out."""
 
     uidvalidity: int
@@ -133,8 +130,7 @@ class StoreMode(Enum):
     REMOVE = "remove"
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(msgspec.Struct, frozen=True):
     """`changed` have got the new modseq; `unchanged` existed but already had these flags;
     `failed` were changed by someone else since (RFC 7162 MODIFIED). UIDs that are gone are in none."""
 

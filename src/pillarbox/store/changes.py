@@ -8,9 +8,10 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class MessagesAdded:
+
+class MessagesAdded(msgspec.Struct, frozen=True):
     """Messages arrived in a mailbox; uids ascend."""
 
     account: int
@@ -19,8 +20,7 @@ class MessagesAdded:
     uids: Sequence[int]
 
 
-@dataclass(frozen=True, slots=True)
-class FlagsChanged:
+class FlagsChanged(msgspec.Struct, frozen=True):
     """Flags of these messages changed. `by` is the session that did it (None: the server)."""
 
     account: int
@@ -30,8 +30,7 @@ class FlagsChanged:
     by: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class MessagesExpunged:
+class MessagesExpunged(msgspec.Struct, frozen=True):
     """These messages are gone."""
 
     account: int

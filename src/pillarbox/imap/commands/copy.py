@@ -3,8 +3,9 @@
 Messages that are gone already are nothing to copy and no error: Apple Mail would try for ever.
 """
 
-from dataclasses import dataclass
 from typing import Self
+
+import msgspec
 
 from pillarbox.imap.errors import Refused
 from pillarbox.imap.grammar import Cursor
@@ -17,8 +18,7 @@ from pillarbox.wire.outbox import Outbox
 
 
 @command("COPY", state=State.SELECTED, capability="UIDPLUS", uid=True)
-@dataclass(frozen=True, slots=True)
-class Copy:
+class Copy(msgspec.Struct, frozen=True):
     """Messages, and the mailbox that gets them too."""
 
     messages: MessageSet
@@ -39,8 +39,7 @@ class Copy:
 
 
 @command("MOVE", state=State.SELECTED, capability="MOVE", uid=True)
-@dataclass(frozen=True, slots=True)
-class Move(Copy):
+class Move(Copy, frozen=True):
     """Messages, and the mailbox that gets them."""
 
     async def run(self, session: Session, out: Outbox) -> Completion:

@@ -1,7 +1,8 @@
 """FETCH and UID FETCH (RFC 9051 §6.4.5); items and modifiers are in `imap.fetch`."""
 
-from dataclasses import dataclass
 from typing import Self
+
+import msgspec
 
 from pillarbox.imap.fetch.answer import Answer
 from pillarbox.imap.fetch.metadata import MODSEQ
@@ -17,8 +18,7 @@ load("pillarbox.imap.fetch")
 
 
 @command("FETCH", state=State.SELECTED, uid=True, breaks_numbers=False)
-@dataclass(frozen=True, slots=True)
-class Fetch:
+class Fetch(msgspec.Struct, frozen=True):
     """Send what is asked for of messages."""
 
     messages: MessageSet

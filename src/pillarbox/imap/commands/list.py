@@ -4,8 +4,9 @@ Special uses and children are shown in every reply: Apple Mail never asks for th
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Self
+
+import msgspec
 
 from pillarbox.imap.commands.status import read_items, status_response
 from pillarbox.imap.errors import BadSyntax
@@ -26,8 +27,7 @@ MAX_PATTERNS = 100  # each is compared with each name
 
 
 @command("LIST", state=State.LOGGED_IN, capability="LIST-EXTENDED")
-@dataclass(frozen=True, slots=True)
-class List:
+class List(msgspec.Struct, frozen=True):
     """Which mailboxes there are. `status`: the items of RETURN (STATUS ...)."""
 
     reference: str

@@ -1,7 +1,8 @@
 """SEARCH and UID SEARCH (RFC 9051 §6.4.4), ESEARCH (RFC 4731), SEARCHRES (RFC 5182); keys are in `imap.search`."""
 
-from dataclasses import dataclass
 from typing import Self
+
+import msgspec
 
 from pillarbox.imap.errors import BadSyntax
 from pillarbox.imap.grammar import Cursor
@@ -20,8 +21,7 @@ load("pillarbox.imap.search")
 
 
 @command("SEARCH", state=State.SELECTED, uid=True, breaks_numbers=False)
-@dataclass(frozen=True, slots=True)
-class Search:
+class Search(msgspec.Struct, frozen=True):
     """Find messages. `options` are RETURN's, None where the client did not give any."""
 
     key: Key

@@ -3,8 +3,9 @@
 A selected mailbox costs a reference to arrays that all sessions share: nothing is read or copied per message.
 """
 
-from dataclasses import dataclass
 from typing import ClassVar, Self
+
+import msgspec
 
 from pillarbox.imap.errors import BadSyntax
 from pillarbox.imap.grammar import Cursor
@@ -22,8 +23,7 @@ UNSEEN_SETS = 16
 
 
 @command("SELECT", state=State.LOGGED_IN)
-@dataclass(frozen=True, slots=True)
-class Select:
+class Select(msgspec.Struct, frozen=True):
     """Open a mailbox; the one that was open before is closed first, even if this fails (RFC 9051 §6.3.2)."""
 
     name: str
@@ -84,8 +84,7 @@ class Select:
 
 
 @command("EXAMINE", state=State.LOGGED_IN)
-@dataclass(frozen=True, slots=True)
-class Examine(Select):
+class Examine(Select, frozen=True):
     """Open a mailbox without changing anything in it."""
 
     READ_ONLY: ClassVar[bool] = True

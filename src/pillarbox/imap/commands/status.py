@@ -2,8 +2,9 @@
 
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Self
+
+import msgspec
 
 from pillarbox.imap.errors import BadSyntax
 from pillarbox.imap.grammar import Cursor
@@ -25,8 +26,7 @@ status_item("HIGHESTMODSEQ")(lambda view: view.highestmodseq)
 
 
 @command("STATUS", state=State.LOGGED_IN, capability="STATUS=SIZE")
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(msgspec.Struct, frozen=True):
     """Figures of a mailbox, without opening it."""
 
     name: str

@@ -1,8 +1,9 @@
 """STORE (RFC 9051 §6.4.6) with UNCHANGEDSINCE (RFC 7162 §3.1.3)."""
 
 import re
-from dataclasses import dataclass
 from typing import Self
+
+import msgspec
 
 from pillarbox.imap.errors import BadSyntax
 from pillarbox.imap.grammar import Cursor
@@ -22,8 +23,7 @@ AT_ONCE = 5000  # messages answered before others get their turn: one or two mil
 
 
 @command("STORE", state=State.SELECTED, uid=True, breaks_numbers=False)
-@dataclass(frozen=True, slots=True)
-class Store:
+class Store(msgspec.Struct, frozen=True):
     """Change flags of messages; `silent`: the client knows what comes out."""
 
     messages: MessageSet
