@@ -1,8 +1,13 @@
 """A message of any octets as clients get it: IMAP's FETCH and SEARCH and POP3's RETR, compared with the octets themselves."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from fuzz.targets.conversation import imap_lines
 from fuzz.targets.engines import IMAP_LOGIN, POP3_LOGIN, imap_engine, pop3_engine
 from fuzz.targets.world import NAME, OneAccount, run
+from pillarbox.imap.fetch import answer, large
+from pillarbox.pop3.policy import Policy as Pop3Policy
 from pillarbox.sasl.scram_message import derive_keys
 from pillarbox.store.api import NewMessage, PasswordHashes
 from pillarbox.store.memory import MemoryStore
@@ -40,7 +45,10 @@ async def _message(octets: bytes) -> None:
     for enabled in (b"", b"e ENABLE IMAP4rev2\r\n"):
         imap = imap_engine(1, store, OneAccount())
         await _ask(imap, IMAP_LOGIN + enabled + b"s EXAMINE INBOX\r\n")
-        imap_lines(await _ask(imap, _DESCRIPTIONS + _SEARCHES))
+        described = await _ask(imap, _DESCRIPTIONS + _SEARCHES)
+        imap_lines(described)
+        with _everything_is_large():
+            assert await _ask(imap, _DESCRIPTIONS + _SEARCHES) == described, "large messages are described otherwise"
         whole = _literals(
             await _ask(imap, b"w FETCH 1 (BODY.PEEK[] BODY.PEEK[HEADER] BODY.PEEK[TEXT] RFC822.SIZE)\r\n")
         )
@@ -49,11 +57,25 @@ async def _message(octets: bytes) -> None:
         imap.disconnected()
     pop3 = pop3_engine(1, store, OneAccount())
     assert b"+OK 1 message" in await _ask(pop3, POP3_LOGIN)
-    _check_retrieved(await _ask(pop3, b"RETR 1\r\n"), octets)
+    retrieved = await _ask(pop3, b"RETR 1\r\n")
+    _check_retrieved(retrieved, octets)
+    pop3.session.policy = Pop3Policy(piece=5)
+    assert await _ask(pop3, b"RETR 1\r\n") == retrieved, "the pieces that it is read in make a difference"
     top = await _ask(pop3, b"TOP 1 2\r\n")
     assert top.startswith(b"+OK")
     assert top.endswith(b"\r\n.\r\n")
     pop3.disconnected()
+
+
+@contextmanager
+def _everything_is_large() -> Iterator[None]:
+    """The paths of messages that are sent in pieces, for small ones."""
+    kept = answer.LARGE, large.PIECE
+    answer.LARGE, large.PIECE = 1, 7
+    try:
+        yield
+    finally:
+        answer.LARGE, large.PIECE = kept
 
 
 def _check_retrieved(reply: bytes, octets: bytes) -> None:
