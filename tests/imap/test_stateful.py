@@ -378,10 +378,7 @@ class Sessions(RuleBasedStateMachine):
         else:
             mirror.hear(await self.watcher.say("UID FETCH 1:* (FLAGS)"))
         found = await self.watcher.say("UID SEARCH RETURN (ALL) 1:*" if qualified else "UID SEARCH 1:*")
-        if qualified:
-            there = set(numbers(found[0].partition(" ALL ")[2]))
-        else:
-            there = set(map(int, found[0].split()[2:]))
+        there = set(numbers(found[0].partition(" ALL ")[2]) if qualified else map(int, found[0].split()[2:]))
         heard = {uid: told for uid, told in zip(mirror.uids, mirror.flags, strict=True) if uid is not None}
         now = {uid: told for uid, told in {**flags, **heard}.items() if uid in there and told is not None}
         assert now == {uid: kept.flags for uid, kept in self.boxes[name].messages.items()}
