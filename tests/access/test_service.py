@@ -4,9 +4,10 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from tests.access.conftest import Bench, bench_with, hashes
+from tests.access.conftest import ELSEWHERE, Bench, bench_with, hashes
 
 from pillarbox.access.passwords import NOBODY, SALT_LENGTH, SCRAM_ITERATIONS
+from pillarbox.access.policy import Budget
 from pillarbox.sasl.api import AuthenticationFailed, AuthenticationUnavailable, Identity
 from pillarbox.sasl.client import ScramClient
 from pillarbox.sasl.registry import exchange
@@ -279,3 +280,16 @@ async def test_scram_with_a_password_that_changes_meanwhile(bench: Bench) -> Non
     await bench.store.directory.set_hashes(ALICE.account, replace(hashes("new")))
     with pytest.raises(AuthenticationFailed):
         await credentials.scram_verified("alice@example.test")
+
+
+async def test_another_policy_keeps_what_was_counted_and_verified(bench: Bench) -> None:
+    await bench.login("alice@example.test", "open sesame")
+    with pytest.raises(AuthenticationFailed):
+        await bench.login("alice@example.test", "guess", ELSEWHERE)
+    compared = len(bench.compared)
+    bench.access.change(replace(bench.policy, block=Budget(1, 60), workers=1, per_block=1))
+    with pytest.raises(AuthenticationUnavailable):
+        await bench.login("alice@example.test", "another", ELSEWHERE)
+    await bench.login("alice@example.test", "open sesame")
+    assert len(bench.compared) == compared  # neither was looked at with argon2
+    await bench.login("bob@example.test", "hunter2")  # the new threads work

@@ -1,9 +1,12 @@
 """The throttle's table: who is refused, for how long, and who never is."""
 
+from dataclasses import replace
+
 import pytest
 
+from pillarbox.access.blocks import Blocks
 from pillarbox.access.policy import Budget, Policy
-from pillarbox.access.throttle import Throttle, address_block
+from pillarbox.access.throttle import Throttle
 
 POLICY = Policy(block=Budget(3, 60), account=Budget(4, 60), familiar=Budget(3, 60), first_delay=0.5, longest_delay=8)
 
@@ -26,7 +29,7 @@ POLICY = Policy(block=Budget(3, 60), account=Budget(4, 60), familiar=Budget(3, 6
     ],
 )
 def test_address_blocks(peer: str, block: str, local: bool) -> None:
-    assert address_block(peer) == (block, local)
+    assert Blocks().of(peer) == (block, local)
 
 
 # Each line: what happened before, as (seconds, peer, name, good), and who must wait how long at the end.
@@ -98,7 +101,7 @@ def test_an_administrator_forgives() -> None:
     for peer in (A, B, C, D):
         for _ in range(3):
             throttle.failed(peer, "alice", 0)
-    throttle.forgive(A2)
+    assert throttle.forgive(A2) == 2  # the block, and alice from there
     assert throttle.wait(A, "bob", 0) == 0
     assert throttle.wait(A, "alice", 0) == 60
     throttle.forgive(A, "alice")
@@ -115,3 +118,57 @@ def test_memory_is_bounded() -> None:
         throttle.succeeded(f"8.{i // 256}.{i % 256}.1", f"name{i}", 0)
     for table in (throttle._blocks._levels, throttle._accounts._levels, throttle._pairs._levels, throttle._familiar):
         assert len(table) <= 100
+
+
+def test_an_account_is_forgiven_wherever_it_was_tried() -> None:
+    throttle = Throttle(POLICY)
+    throttle.succeeded(A, "alice", 0)
+    for _ in range(3):
+        throttle.failed(A, "alice", 0)  # her own budget there is used up
+    assert throttle.wait(A, "alice", 0) == 60
+    assert throttle.forgive(name="alice") == 1
+    assert throttle.wait(A, "alice", 0) == 0
+    assert throttle.forgive(name="nobody") == 0
+
+
+def test_suspicions_say_who_is_refused() -> None:
+    throttle = Throttle(POLICY)
+    throttle.failed("127.0.0.1", "bob", 0)
+    for _ in range(3):
+        throttle.failed(A, "alice", 0)
+    found = throttle.suspicions(0)
+    assert [(each.block, each.account, each.wrong, each.wait) for each in found[:1]] == [("8.8.8.0/24", "", 3, 60)]
+    assert {(each.block, each.account) for each in found} == {
+        ("8.8.8.0/24", ""),
+        ("127.0.0.0/24", ""),
+        ("", "alice"),
+        ("", "bob"),
+        ("8.8.8.0/24", "alice"),
+        ("127.0.0.0/24", "bob"),
+    }
+    assert throttle.suspicions(3600) == []
+
+
+def test_another_policy_forgets_nothing() -> None:
+    throttle = Throttle(POLICY)
+    for _ in range(2):
+        throttle.failed(A, "alice", 0)
+    assert throttle.wait(A, "bob", 0) == 0
+    throttle.change(replace(POLICY, block=Budget(2, 60)))
+    assert throttle.wait(A, "bob", 0) == 60
+    throttle.change(replace(POLICY, block=Budget(2, 60), never_refused=("8.0.0.0/8",)))
+    assert throttle.wait(A, "bob", 0) == 0
+    throttle.change(replace(POLICY, never_refused=()))
+    for _ in range(9):
+        throttle.failed("127.0.0.1", "alice", 0)
+    assert throttle.wait("127.0.0.1", "alice", 0) == 60
+
+
+def test_block_sizes_are_a_matter_of_policy() -> None:
+    blocks = Blocks(32, 48, ())
+    assert blocks.of("203.0.113.7") == ("203.0.113.7/32", False)
+    assert blocks.of("2001:db8:1:2::9") == ("2001:db8:1::/48", False)
+    assert blocks.of("::1") == ("::/48", False)
+    for number in range(10_000):
+        blocks.of(f"10.{number // 256}.{number % 256}.1")
+    assert len(blocks._known) <= 4096

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from pillarbox.access.policy import Budget, Policy
+from pillarbox.access.throttle import Throttle
 from pillarbox.cli.app import app
 from pillarbox.cli.problem import Problem
 from pillarbox.sasl.api import ScramKeys
@@ -32,7 +35,8 @@ class Server:
         self.directory = directory
         self.store = MemoryStore()
         self.loop = asyncio.new_event_loop()
-        administration = Administration(self.store, hashing=quick)
+        self.throttle = Throttle(Policy(block=Budget(2, 600)))
+        administration = Administration(self.store, hashing=quick, throttle=self.throttle)
         self._control = ControlServer(directory / NAME, administration.perform, refusal=Refusal)
         self._thread = threading.Thread(target=self.loop.run_forever)
         self._thread.start()
@@ -240,3 +244,28 @@ def test_fsck_finds_damage(tmp_path: Path) -> None:
 
 def test_fsck_of_a_store_without_files(shell: Shell) -> None:
     assert "not on a disk" in shell.problem("fsck").what
+
+
+def test_who_guesses_and_who_is_forgiven(shell: Shell, server: Server) -> None:
+    assert shell.fine("access list") == ""
+    for _ in range(2):
+        server.throttle.failed("203.0.113.7", "anna@example.test", time.monotonic())
+    assert shell.fine("access list").splitlines() == [
+        "203.0.113.0/24\tany account\t2\trefused for 10 min",
+        "anywhere\tanna@example.test\t2\tanswered late",
+        "203.0.113.0/24\tanna@example.test\t2\tanswered late",
+    ]
+    assert shell.fine("access unban 203.0.113.7") == "203.0.113.7 is forgiven.\n"
+    assert server.throttle.wait("203.0.113.7", "anna@example.test", time.monotonic()) == 0
+    assert shell.fine("access unban anna@example.test") == "anna@example.test is forgiven.\n"
+    assert shell.fine("access list") == ""
+    assert "nothing to forgive" in shell.fine("access unban --all")
+    assert shell.problem("access unban").what == "Forgive whom?"
+    assert "Not an address" in shell.problem("access unban nonsense").what
+
+
+def test_without_a_server_nobody_is_counted(tmp_path: Path) -> None:
+    shell = Shell(tmp_path)
+    shell.fine("domain add example.test")
+    assert "No server is running" in shell.problem("access list").what
+    assert "No server is running" in shell.problem("access unban --all").what

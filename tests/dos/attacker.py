@@ -64,6 +64,10 @@ class Wire:
     async def ask(self, command: bytes, tag: bytes = b"a") -> bytes:
         """An IMAP command and its tagged line, whatever it says."""
         self.say(tag + b" " + command + b"\r\n")
+        return await self.outcome(tag)
+
+    async def outcome(self, tag: bytes = b"a") -> bytes:
+        """The tagged line of the command that was sent."""
         await self.writer.drain()
         while not (line := await self.line()).startswith((tag + b" ", b"* BYE")):
             pass

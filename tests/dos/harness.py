@@ -39,7 +39,8 @@ class Samples:
 
 @dataclass
 class Outcome:
-    """One attack: before, during and after; memory in octets; processor as a share of one core."""
+    """One attack: before, during and after; memory in octets; `processor` as a share of one core, `waited` the share
+    of time that the server's threads were ready and the machine was busy with others."""
 
     attack: Attack
     before: Samples
@@ -50,6 +51,7 @@ class Outcome:
     peak: int
     end: int
     processor: float
+    waited: float
     descriptors: int
     lag: float
     bugs: list[str]
@@ -104,17 +106,20 @@ def run(attack: Attack, directory: Path, prepared: Path, *, seconds: float, scal
         first = time.monotonic()
         _wait(town, seconds / 2)
         quiet, began, used = town.look(), time.monotonic(), town.processor()
+        waited = town.waited()
         done = _attack(attack, town, seconds, scale)
         ended = time.monotonic()
         processor = (town.processor() - used) / (ended - began)
+        waited = (town.waited() - waited) / (ended - began)
         _wait(town, seconds / 2)
         last = time.monotonic()
         watch.end()
         samples = [watch.between(a, b) for a, b in ((first, began), (began, ended), (ended, last))]
         watch = None
+        memory = (quiet, town.peak, town.look())
         return Outcome(
-            attack, *samples, done, quiet, town.peak, town.look(), processor, town.descriptors, town.worst_lag(), _bugs(town)
-        )  # fmt: skip
+            attack, *samples, done, *memory, processor, waited, town.descriptors, town.worst_lag(), _bugs(town)
+        )
     finally:
         if watch is not None:
             watch.process.kill()

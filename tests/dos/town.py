@@ -30,6 +30,8 @@ MAIL = {ALICE: 300, BOB: 100, MALLORY: 3_000}
 """Messages in their mailboxes."""
 
 EXTRA = """
+[access]
+never_refused = []
 
 
 """
@@ -117,6 +119,14 @@ class Town(Child):
         """Seconds of processor that it has used."""
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def waited(self) -> float:
+        """Seconds that its threads were ready to run and the machine had no processor for them."""
+        total = 0
+        for task in Path(f"/proc/{self.pid}/task").iterdir():
+            with suppress(OSError, IndexError):
+                total += int((task / "schedstat").read_text().split()[1])
+        return total / 1e9
 
     def worst_lag(self) -> float:
         """The greatest lag of the event loop that it wrote about, in seconds."""

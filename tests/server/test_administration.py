@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from pillarbox.access.policy import Budget, Policy
+from pillarbox.access.throttle import Throttle
 from pillarbox.sasl.api import ScramKeys
 from pillarbox.sasl.secret import Secret
 from pillarbox.server.administration import VERBS, Administration, Refusal
@@ -154,3 +156,28 @@ async def test_a_password_that_cannot_be_one_is_refused() -> None:
 def test_every_verb_is_documented() -> None:
     assert len(VERBS) >= 20
     assert all(method.__doc__ for method in VERBS.values())
+
+
+async def test_wrong_passwords_are_listed_and_forgiven() -> None:
+    throttle = Throttle(Policy(block=Budget(2, 60)))
+    administration = Administration(MemoryStore(), throttle=throttle, monotonic=lambda: 0.0)
+    for _ in range(2):
+        throttle.failed("203.0.113.7", "alice@example.test", 0)
+    throttle.failed("198.51.100.1", "bob@example.test", 0)
+    listed = await administration.perform("list_suspicions", {})
+    assert listed[0] == {"block": "203.0.113.0/24", "account": "", "wrong": 2.0, "wait": 60.0}
+    assert len(listed) == 6
+    assert await administration.perform("forgive", {"who": "203.0.113.99"}) == 2
+    assert throttle.wait("203.0.113.7", "carol@example.test", 0) == 0
+    assert await administration.perform("forgive", {"who": "ALICE@example.test"}) == 1
+    assert await administration.perform("forgive", {"who": "198.51.100.0/24"}) == 2
+    assert await administration.perform("forgive", {}) == 1
+    assert await administration.perform("list_suspicions", {}) == []
+    with pytest.raises(Refusal, match="Not an address"):
+        await administration.perform("forgive", {"who": "nonsense"})
+
+
+async def test_wrong_passwords_are_counted_by_a_running_server_only() -> None:
+    for verb in ("list_suspicions", "forgive"):
+        with pytest.raises(Refusal, match="No server is running"):
+            await Administration(MemoryStore()).perform(verb, {})

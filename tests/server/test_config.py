@@ -23,6 +23,13 @@ BAD = [
     ),
     ("[limits]\nmessage_size = '1'", "`limits.message_size` is to be a whole number, not text in quotes."),
     ("[limits]\nrecipients = 0", "`limits.recipients` is to be at least 1."),
+    ("[access]\nblock_burst = 0", "`access.block_burst` is to be at least 1."),
+    ("[access]\nipv4_block = 33", "`access.ipv4_block` is to be at most 32."),
+    (
+        '[access]\nnever_refused = ["home"]',
+        '`access.never_refused`: \'home\' is not a network. It looks like "192.0.2.0/24" or "2001:db8::/32".',
+    ),
+    ("[access]\nfirst_delay = 10", "`access.first_delay` is longer than `access.longest_delay`."),
     ("[relay]\nfirst_wait = 0", "`relay.first_wait` is to be more than 0."),
     ("data = 1", "`data` is to be text in quotes, not a whole number."),
     ("domains = [1]", "`domains[0]` is to be text in quotes, not a whole number."),

@@ -3,13 +3,18 @@
 import asyncio
 import smtplib
 import ssl
+import time
 from pathlib import Path
 
 import msgspec
 from tests.server.conftest import loopback_config
 
+from pillarbox.access.policy import Policy
 from pillarbox.server.assembly import Server
-from pillarbox.server.settings import Config, Limits, Relay, Smarthost, Tls
+from pillarbox.server.services import access_policy
+from pillarbox.server.settings import Access, Config, Limits, Relay, Smarthost, Submission, Tls
+from pillarbox.transfer.checks.rate import RateCheck
+from pillarbox.wire.engine import Link
 
 
 def _announced_size(server: Server) -> int:
@@ -69,3 +74,23 @@ async def test_relaying_follows(tmp_path: Path) -> None:
     assert await server.reconfigure(_but(config, relay=Relay(everything_to="world@example.test")))
     assert server._relaying is None
     await server.stop()
+
+
+async def test_who_is_throttled_stays_so(server: Server) -> None:
+    """A reload is no amnesty: neither for guessers nor for who wrote to very many."""
+    assert server._access is not None
+    for number in range(30):
+        server._access.throttle.failed("203.0.113.7", f"name{number}", time.monotonic())
+    server._sent.of(1)[0].add(time.monotonic(), 400)
+    stricter = _but(server.config, access=Access(block_refill=600.0), submission=Submission(recipients_per_hour=300))
+    assert await server.reconfigure(stricter)
+    assert server._access.throttle.wait("203.0.113.7", "alice", time.monotonic()) > 500
+    assert server._access.policy.block.refill == 600
+    engine = server._listeners["submissions"].service.engine(Link())
+    rate = next(c for c in engine._session.service.checks if isinstance(c, RateCheck))  # type: ignore[attr-defined]
+    assert rate._sent is server._sent
+    assert rate._sent.of(1)[0].wait(time.monotonic(), 1, 300) > 0
+
+
+def test_the_settings_defaults_are_the_policy_s() -> None:
+    assert access_policy(Config()) == Policy()

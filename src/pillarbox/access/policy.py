@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from pillarbox.access.blocks import LOCAL
+
 
 @dataclass(frozen=True, slots=True)
 class Budget:
@@ -24,6 +26,15 @@ class Policy:
     familiar: Budget = Budget(20, 60.0)
     """Wrong passwords for one account from a block where it logged in well lately; neither of the others applies there."""
 
+    ipv4_block: int = 24
+    """Prefix length of the block that an IPv4 address is counted under: what one customer of a hoster easily gets."""
+
+    ipv6_block: int = 64
+    """The same of IPv6: what every household gets."""
+
+    never_refused: tuple[str, ...] = LOCAL
+    """Networks whose wrong passwords are only answered late: everybody may be behind one of their addresses."""
+
     familiar_for: float = 30 * 86400.0
     """How long a good login makes its address block familiar."""
 
@@ -34,7 +45,7 @@ class Policy:
     """No answer is later than this: clients give up after 10 to 30 seconds."""
 
     local_delay: float = 1.0
-    """The longest delay for loopback and private addresses, which are never refused: everybody may be behind them."""
+    """The longest delay for those who are never refused."""
 
     verified_for: float = 900.0
     """How long a verified password is known again without argon2, counted from its last use."""

@@ -1,6 +1,7 @@
 """Recent: a table of bounded size and age. The least recently used entry is dropped first."""
 
 from collections import OrderedDict
+from collections.abc import Iterator
 from typing import Generic, TypeVar
 
 K = TypeVar("K")
@@ -16,6 +17,9 @@ class Recent(Generic[K, V]):
         self.size = size
         self.lifetime = lifetime
         self._entries: OrderedDict[K, tuple[float, V]] = OrderedDict()
+
+    def __iter__(self) -> Iterator[K]:
+        return iter(self._entries)
 
     def __len__(self) -> int:
         return len(self._entries)

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from pillarbox.access.lines import Lines, LineTooLong
 from pillarbox.access.passwords import NOBODY, SALT_LENGTH, SCRAM_ITERATIONS
 from pillarbox.access.policy import Policy
-from pillarbox.access.throttle import Throttle, address_block
+from pillarbox.access.throttle import Throttle
 from pillarbox.access.verifier import Overloaded, Verifier
 from pillarbox.mail.address import Address, BadAddress
 from pillarbox.sasl.api import AuthenticationFailed, AuthenticationUnavailable, Credentials, Identity, ScramKeys
@@ -68,6 +68,16 @@ class Access:
         self.block_lines = Lines(self.policy.per_block, self.policy.line)
         self._secret = secret or secrets.token_bytes(32)
 
+    def change(self, policy: Policy) -> None:
+        """Another policy from now on. What was counted and verified stays; who stands in a line ends in that line."""
+        if policy == self.policy:
+            return
+        self.policy = policy
+        self.throttle.change(policy)
+        self.verifier.change(policy)
+        self.pair_lines = Lines(1, policy.line)
+        self.block_lines = Lines(policy.per_block, policy.line)
+
     def credentials(self, link: Link) -> Credentials:
         """The credentials interface for one connection."""
         return PeerCredentials(self, link)
@@ -114,7 +124,7 @@ class PeerCredentials:
         self._access = access
         self._link = link
         self._peer = link.peer
-        self._block = address_block(link.peer)[0]
+        self._block = access.throttle.blocks.of(link.peer)[0]
         self._scram_hashes: PasswordHashes | None = None  # what the running exchange is compared with
 
     async def check_password(self, authcid: str, password: Secret) -> Identity:

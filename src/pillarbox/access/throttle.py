@@ -11,32 +11,23 @@ The rules, in the order of their use:
 Security: names are counted whether they exist or not, so a refusal tells nothing about an account.
 """
 
-import ipaddress
-from functools import lru_cache
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
+from pillarbox.access.blocks import Blocks
 from pillarbox.access.policy import Budget, Policy
 from pillarbox.access.recent import Recent
 
-LOCAL = tuple(
-    ipaddress.ip_network(n)
-    for n in ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "100.64.0.0/10", "::1/128",
-              "fc00::/7", "fe80::/10")
-)  # fmt: skip
-"""Networks behind which many may be hidden (RFC 1918, 6598, 4193). Written out: `is_private` differs between Pythons."""
 
+@dataclass(frozen=True, slots=True)
+class Suspicion:
+    """Wrong passwords that are not yet forgiven: from an address block, for an account, or (both) for an account from a
+    block. `wait` is for how many seconds that is refused now; 0 when it is only answered late."""
 
-@lru_cache(maxsize=4096)
-def address_block(peer: str) -> tuple[str, bool]:
-    """The block that an IP address is counted under, and whether it is one of LOCAL."""
-    try:
-        address: ipaddress.IPv4Address | ipaddress.IPv6Address = ipaddress.ip_address(peer.partition("%")[0])
-    except ValueError:
-        return peer, True  # a Unix socket
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    prefix = 24 if address.version == 4 else 64
-    block = ipaddress.ip_network((address, prefix), strict=False)
-    return str(block), any(address in network for network in LOCAL)
+    block: str
+    account: str
+    wrong: float
+    wait: float
 
 
 class Levels:
@@ -45,8 +36,13 @@ class Levels:
     __slots__ = ("_budget", "_levels")
 
     def __init__(self, budget: Budget, size: int) -> None:
+        self._levels: Recent[str, tuple[float, float]] = Recent(size, 0.0)
+        self.change(budget, size)
+
+    def change(self, budget: Budget, size: int) -> None:
+        """Another budget from now on; what was counted stays."""
         self._budget = budget
-        self._levels: Recent[str, tuple[float, float]] = Recent(size, budget.burst * budget.refill)
+        self._levels.size, self._levels.lifetime = size, budget.burst * budget.refill
 
     def level(self, key: str, now: float) -> float:
         """How many wrong passwords are not yet forgiven."""
@@ -61,13 +57,18 @@ class Levels:
         """Seconds until another attempt is allowed; 0 when it is allowed now."""
         return max(0.0, (self.level(key, now) + 1 - self._budget.burst) * self._budget.refill)
 
-    def forget(self, key: str) -> None:
-        """Forgive everything."""
-        self._levels.forget(key)
+    def forget(self, concerns: Callable[[str], bool]) -> int:
+        """Forgive whoever this is true of; returns how many there were."""
+        keys = [key for key in self._levels if concerns(key)]
+        for key in keys:
+            self._levels.forget(key)
+        return len(keys)
 
-    def clear(self) -> None:
-        """Forgive everybody."""
-        self._levels.clear()
+    def counted(self, now: float) -> Iterator[tuple[str, float, float]]:
+        """Key, wrong passwords not yet forgiven, seconds for which it is refused."""
+        for key in list(self._levels):
+            if level := self.level(key, now):
+                yield key, level, self.wait(key, now)
 
 
 class Throttle:
@@ -75,58 +76,81 @@ class Throttle:
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
+        self.blocks = _blocks(policy)
         self._blocks = Levels(policy.block, policy.remembered)
         self._accounts = Levels(policy.account, policy.remembered)
         self._pairs = Levels(policy.familiar, policy.remembered)
         self._familiar: Recent[str, bool] = Recent(policy.remembered, policy.familiar_for)
 
+    def change(self, policy: Policy) -> None:
+        """Another policy from now on; what was counted stays."""
+        self._policy = policy
+        self.blocks = _blocks(policy)
+        self._blocks.change(policy.block, policy.remembered)
+        self._accounts.change(policy.account, policy.remembered)
+        self._pairs.change(policy.familiar, policy.remembered)
+        self._familiar.size, self._familiar.lifetime = policy.remembered, policy.familiar_for
+
     def is_familiar(self, peer: str, name: str, now: float) -> bool:
         """Whether this account logged in well from this address block lately."""
-        return self._familiar.get(_pair(peer, name), now) is not None
+        return self._familiar.get(self._pair(peer, name), now) is not None
 
     def wait(self, peer: str, name: str, now: float) -> float:
         """Seconds for which this attempt is refused; 0 when it may go on."""
-        block, local = address_block(peer)
-        if local:
+        block, exempt = self.blocks.of(peer)
+        if exempt:
             return 0.0
         if self.is_familiar(peer, name, now):
-            return self._pairs.wait(_pair(peer, name), now)
+            return self._pairs.wait(self._pair(peer, name), now)
         return max(self._blocks.wait(block, now), self._accounts.wait(name, now))
 
     def failed(self, peer: str, name: str, now: float) -> None:
         """A wrong password, one that was not counted before."""
-        block, _ = address_block(peer)
-        self._blocks.add(block, now)
-        self._pairs.add(_pair(peer, name), now)
+        self._blocks.add(self.blocks.of(peer)[0], now)
+        self._pairs.add(self._pair(peer, name), now)
         if not self.is_familiar(peer, name, now):
             self._accounts.add(name, now)
 
     def succeeded(self, peer: str, name: str, now: float) -> None:
         """A good login: from now on this block is familiar. It forgives nothing, or a guesser's own account would."""
-        self._familiar.put(_pair(peer, name), True, now)  # noqa: FBT003
+        self._familiar.put(self._pair(peer, name), True, now)  # noqa: FBT003
 
     def delay(self, peer: str, name: str, now: float) -> float:
         """How late to answer a wrong password, seconds."""
         policy = self._policy
-        block, local = address_block(peer)
-        longest = policy.local_delay if local else policy.longest_delay
-        level = self._pairs.level(_pair(peer, name), now)
-        if not local:
+        block, exempt = self.blocks.of(peer)
+        longest = policy.local_delay if exempt else policy.longest_delay
+        level = self._pairs.level(self._pair(peer, name), now)
+        if not exempt:
             level = max(level, self._blocks.level(block, now))
         return float(min(longest, policy.first_delay * 2 ** max(0.0, min(level, 32.0) - 1)))
 
-    def forgive(self, peer: str | None = None, name: str | None = None) -> None:
-        """An administrator forgives an address's block, an account, both as a pair, or (nothing given) everybody."""
-        if peer is None and name is None:
-            for levels in (self._blocks, self._accounts, self._pairs):
-                levels.clear()
-        if peer is not None:
-            self._blocks.forget(address_block(peer)[0])
-            if name is not None:
-                self._pairs.forget(_pair(peer, name))
-        if name is not None:
-            self._accounts.forget(name)
+    def suspicions(self, now: float) -> list[Suspicion]:
+        """All that is counted, what is refused longest first."""
+        found = [Suspicion(block, "", level, wait) for block, level, wait in self._blocks.counted(now)]
+        found += [Suspicion("", name, level, wait) for name, level, wait in self._accounts.counted(now)]
+        for pair, level, wait in self._pairs.counted(now):
+            block, _, name = pair.partition(" ")
+            found.append(Suspicion(block, name, level, wait if self._familiar.get(pair, now) else 0.0))
+        return sorted(found, key=lambda each: (-each.wait, -each.wrong))
+
+    def forgive(self, peer: str | None = None, name: str | None = None) -> int:
+        """An administrator forgives an address's block, an account, or (nothing given) everybody; pairs of them too.
+        Returns how many entries there were."""
+        block = None if peer is None else self.blocks.of(peer)[0]
+        both = block is not None and name is not None
+        forgiven = 0
+        if name is None or both:
+            forgiven += self._blocks.forget(lambda key: block is None or key == block)
+        if block is None or both:
+            forgiven += self._accounts.forget(lambda key: name is None or key == name)
+        return forgiven + self._pairs.forget(
+            lambda key: (block is None or key.startswith(f"{block} ")) and (name is None or key.endswith(f" {name}"))
+        )
+
+    def _pair(self, peer: str, name: str) -> str:
+        return f"{self.blocks.of(peer)[0]} {name}"
 
 
-def _pair(peer: str, name: str) -> str:
-    return f"{address_block(peer)[0]} {name}"
+def _blocks(policy: Policy) -> Blocks:
+    return Blocks(policy.ipv4_block, policy.ipv6_block, policy.never_refused)

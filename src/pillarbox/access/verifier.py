@@ -33,6 +33,15 @@ class Verifier:
         self._pool = ThreadPoolExecutor(policy.workers, thread_name_prefix="password")
         self._waiting = 0
 
+    def change(self, policy: Policy) -> None:
+        """Another policy from now on; what is remembered stays."""
+        if policy.workers != self._policy.workers:
+            self._pool.shutdown(wait=False)  # what it has to do, it does
+            self._pool = ThreadPoolExecutor(policy.workers, thread_name_prefix="password")
+        self._policy = policy
+        self._good.size, self._good.lifetime = policy.remembered, policy.verified_for
+        self._wrong.size, self._wrong.lifetime = policy.remembered, policy.rejected_for
+
     def fingerprint(self, name: str, argon2_hash: str, password: Secret) -> bytes:
         """What one attempt is remembered by."""
         digest = hashlib.blake2b(key=self._key, digest_size=24)

@@ -6,7 +6,21 @@ from typing import Annotated
 import typer
 
 from pillarbox import __version__
-from pillarbox.cli import account, alias, backup, configuration, demo, domain, fsck, index, queue, restore, serve, tour
+from pillarbox.cli import (
+    access,
+    account,
+    alias,
+    backup,
+    configuration,
+    demo,
+    domain,
+    fsck,
+    index,
+    queue,
+    restore,
+    serve,
+    tour,
+)
 from pillarbox.cli.problem import Problem, show
 
 app = typer.Typer(
@@ -26,6 +40,7 @@ app.command(rich_help_panel="Running a server")(fsck.fsck)
 app.add_typer(backup.app, name="backup", rich_help_panel="Running a server")
 app.command(rich_help_panel="Running a server")(restore.restore)
 app.add_typer(index.app, name="index", rich_help_panel="Running a server")
+app.add_typer(access.app, name="access", rich_help_panel="Running a server")
 app.add_typer(domain.app, name="domain", rich_help_panel="Whose mail it keeps")
 app.add_typer(account.app, name="account", rich_help_panel="Whose mail it keeps")
 app.add_typer(alias.app, name="alias", rich_help_panel="Whose mail it keeps")

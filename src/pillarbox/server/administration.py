@@ -11,11 +11,13 @@ import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
+from ipaddress import ip_address
 from pathlib import Path
-from time import time
+from time import monotonic, time
 from typing import Any
 
 from pillarbox.access.passwords import BadPassword, hash_password
+from pillarbox.access.throttle import Throttle
 from pillarbox.mail.address import Address, BadAddress, normalise_domain
 from pillarbox.sasl.secret import Secret
 from pillarbox.store.api import (
@@ -32,6 +34,9 @@ from pillarbox.store.api import (
 )
 from pillarbox.store.upkeep import SearchIndex
 
+MAX_SUSPICIONS = 1000
+"""What a person can look at; those that are refused longest come first."""
+
 
 class Refusal(Exception):
     """The verb was not carried out. `text` says what is wrong, `advice` what to do; `later`: trying again may help."""
@@ -42,7 +47,8 @@ class Refusal(Exception):
 
 
 class Administration:
-    """The verbs. `hashing` is slow and runs in a thread; `queue_changed` wakes whoever works on the queue."""
+    """The verbs. `hashing` is slow and runs in a thread; `queue_changed` wakes whoever works on the queue;
+    `throttle` is that of the running server, whose times are `monotonic`."""
 
     def __init__(
         self,
@@ -51,12 +57,16 @@ class Administration:
         hashing: Callable[[Secret], PasswordHashes] = hash_password,
         queue_changed: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time,
+        throttle: Throttle | None = None,
+        monotonic: Callable[[], float] = monotonic,
     ) -> None:
         self._store = store
         self._directory = store.directory
         self._hash = hashing
         self._queue_changed = queue_changed
         self._clock = clock
+        self._throttle = throttle
+        self._monotonic = monotonic
 
     async def perform(self, verb: str, arguments: dict[str, Any]) -> Any:
         """Carry out one verb by its name, with arguments by theirs. Raises Refusal, and nothing else that is expected."""
@@ -164,6 +174,29 @@ class Administration:
     async def remove_account(self, address: str) -> None:
         """The account and its mail, for good."""
         await self._directory.remove_account((await self._account(address)).id)
+
+    # --- who guesses passwords ---
+
+    def _counting(self) -> Throttle:
+        if self._throttle is None:
+            raise Refusal(
+                "No server is running here.", "Wrong passwords are counted in its memory; a start forgets them."
+            )
+        return self._throttle
+
+    async def list_suspicions(self) -> list[dict[str, Any]]:
+        """Wrong passwords by address block, account, and both: how many are not yet forgiven, and who is refused now."""
+        return [asdict(each) for each in self._counting().suspicions(self._monotonic())[:MAX_SUSPICIONS]]
+
+    async def forgive(self, who: str | None = None) -> int:
+        """Forget the wrong passwords of an IP address's block or an account, or of everybody; returns how many entries."""
+        throttle = self._counting()
+        if who is None:
+            return throttle.forgive()
+        try:
+            return throttle.forgive(peer=str(ip_address(who.partition("/")[0])))
+        except ValueError:
+            return throttle.forgive(name=Address.parse(who).key)
 
     # --- aliases ---
 

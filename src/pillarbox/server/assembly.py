@@ -27,10 +27,11 @@ from pillarbox.server.certificates import CertificateError, CertificateWatch, re
 from pillarbox.server.config import ConfigError
 from pillarbox.server.control import NAME as CONTROL_SOCKET
 from pillarbox.server.control import ControlServer
-from pillarbox.server.services import Parts, make_services, transfer_policy
+from pillarbox.server.services import Parts, access_policy, make_services, transfer_policy
 from pillarbox.server.settings import Config
 from pillarbox.store.api import Store, StoreError
 from pillarbox.store.embedded import EmbeddedStore
+from pillarbox.transfer.checks.rate import Sent
 from pillarbox.transfer.delivery import AddressBook
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ class Server:
         self._control: ControlServer | None = None
         self._access: Access | None = None
         self._locks = MaildropLocks()
+        self._sent = Sent()
         self._relaying: Relaying | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -129,7 +131,9 @@ class Server:
             except StoreError as error:
                 raise StartError(str(error)) from error
         await self._add_domains()
-        self._access = Access(self._store.directory, secret=_kept_secret(self.directory / "access.key"))
+        self._access = Access(
+            self._store.directory, access_policy(self.config), secret=_kept_secret(self.directory / "access.key")
+        )
         self._connections = connections = Connections(observer=self._observer, admission=self._admission_limits())
         services = self._make_services()
         try:
@@ -199,6 +203,8 @@ class Server:
             return False
         for name, listener in self._listeners.items():
             listener.service = services[name]
+        if self._access is not None:
+            self._access.change(access_policy(self.config))
         if self._connections is not None:
             self._connections.admission.limits = self._admission_limits()
         self._tell("config_reloaded")
@@ -219,7 +225,7 @@ class Server:
     def _make_services(self) -> dict[str, Service]:
         if self._access is None:
             raise RuntimeError("the server has not been started")
-        return make_services(Parts(self.config, self.host_name, self.store, self._access, self._locks))
+        return make_services(Parts(self.config, self.host_name, self.store, self._access, self._locks, self._sent))
 
     def _admission_limits(self) -> AdmissionLimits:
         limits = self.config.limits
@@ -307,7 +313,9 @@ class Server:
         def bug(verb: str, error: Exception) -> None:
             self._tell("control_bug", verb=verb, error=error)
 
-        administration = Administration(self.store)
+        administration = Administration(
+            self.store, throttle=self._access.throttle if self._access is not None else None
+        )
         self._control = ControlServer(self.directory / CONTROL_SOCKET, administration.perform, refusal=Refusal, bug=bug)
         await self._control.start()
 

@@ -6,7 +6,7 @@ Nothing here starts anything. What could send a password in the clear is refused
 import difflib
 import re
 import tomllib
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -87,6 +87,7 @@ def check(config: Config) -> None:
     _check_listeners(config)
     _check_relay(config)
     name_servers(config)
+    _check_access(config)
     if bool(config.tls.certificate) != bool(config.tls.key):
         missing = "key" if config.tls.certificate else "certificate"
         raise ConfigError(f"`tls.{missing}` is missing", "A certificate and its key belong together.")
@@ -231,6 +232,19 @@ def _check_listeners(config: Config) -> None:
         other = taken.setdefault((listener.host, listener.port), name)
         if other != name:
             raise ConfigError(f"`listeners.{name}` and `listeners.{other}` have the same port {listener.port}")
+
+
+def _check_access(config: Config) -> None:
+    for network in config.access.never_refused:
+        try:
+            ip_network(network, strict=False)
+        except ValueError:
+            raise ConfigError(
+                f"`access.never_refused`: {network!r} is not a network",
+                'It looks like "192.0.2.0/24" or "2001:db8::/32".',
+            ) from None
+    if config.access.first_delay > config.access.longest_delay:
+        raise ConfigError("`access.first_delay` is longer than `access.longest_delay`")
 
 
 def _check_relay(config: Config) -> None:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from pillarbox.access import policy as access
 from pillarbox.access.service import Access
 from pillarbox.imap import policy as imap
 from pillarbox.imap.engine import ImapEngine
@@ -18,6 +19,7 @@ from pillarbox.smtp.engine import SmtpEngine
 from pillarbox.smtp.service import MailService
 from pillarbox.store.api import Store
 from pillarbox.transfer import policy as transfer
+from pillarbox.transfer.checks.rate import Sent
 from pillarbox.transfer.reception import Reception
 from pillarbox.transfer.submission import Submission
 from pillarbox.wire.engine import Engine, Link
@@ -43,13 +45,15 @@ PROTOCOLS = {
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What services are made of. `host_name` is the resolved name of this server. `locks` outlive a new configuration."""
+    """What services are made of. `host_name` is the resolved name of this server. `locks` and
+    `sent`, what was written lately, outlive a new configuration."""
 
     config: Config
     host_name: str
     store: Store
     access: Access
     locks: MaildropLocks
+    sent: Sent
 
 
 def make_services(parts: Parts) -> dict[str, Service]:
@@ -69,6 +73,30 @@ def make_services(parts: Parts) -> dict[str, Service]:
     }
 
 
+def access_policy(config: Config) -> access.Policy:
+    """How passwords are verified and guessers slowed down."""
+    given = config.access
+    return access.Policy(
+        block=access.Budget(given.block_burst, given.block_refill),
+        account=access.Budget(given.account_burst, given.account_refill),
+        familiar=access.Budget(given.familiar_burst, given.familiar_refill),
+        familiar_for=given.familiar_days * 86400.0,
+        ipv4_block=given.ipv4_block,
+        ipv6_block=given.ipv6_block,
+        never_refused=tuple(given.never_refused),
+        first_delay=given.first_delay,
+        longest_delay=given.longest_delay,
+        local_delay=given.never_refused_delay,
+        verified_for=given.verified_for,
+        workers=given.argon2_at_once,
+        queue=given.argon2_waiting,
+        queue_reserved=given.argon2_waiting // 4,
+        per_block=given.argon2_per_block,
+        line=given.logins_in_line,
+        remembered=given.remembered,
+    )
+
+
 def transfer_policy(config: Config, host_name: str) -> transfer.Policy:
     """How mail is received, submitted and delivered."""
     return transfer.Policy(
@@ -83,16 +111,17 @@ def transfer_policy(config: Config, host_name: str) -> transfer.Policy:
 
 
 def _engines(parts: Parts) -> dict[str, Callable[[Link], Engine]]:
-    store, access, limits = parts.store, parts.access, parts.config.limits
+    store, limits = parts.store, parts.config.limits
+    credentials = parts.access.credentials
     policy = transfer_policy(parts.config, parts.host_name)
-    submission = Submission(store, policy)
+    submission = Submission(store, policy, sent=parts.sent)
     imap_policy = imap.Policy(max_message=limits.message_size)
 
     def imap_engine(link: Link) -> Engine:
-        return ImapEngine(link, store, access.credentials(link), imap_policy, nonce=fresh_nonce, clock=time.time)
+        return ImapEngine(link, store, credentials(link), imap_policy, nonce=fresh_nonce, clock=time.time)
 
     def pop3_engine(link: Link) -> Engine:
-        return Pop3Engine(link, store, access.credentials(link), locks=parts.locks, nonce=fresh_nonce)
+        return Pop3Engine(link, store, credentials(link), locks=parts.locks, nonce=fresh_nonce)
 
     return {
         "smtp": _smtp_engine(parts, "smtp", Reception(store, policy)),
@@ -106,7 +135,7 @@ def _engines(parts: Parts) -> dict[str, Callable[[Link], Engine]]:
 
 
 def _smtp_engine(parts: Parts, name: str, service: MailService) -> Callable[[Link], Engine]:
-    config, access = parts.config, parts.access
+    config, credentials = parts.config, parts.access.credentials
     submission = name != "smtp"
     policy = smtp.Policy(
         hostname=parts.host_name,
@@ -117,6 +146,6 @@ def _smtp_engine(parts: Parts, name: str, service: MailService) -> Callable[[Lin
     )
 
     def engine(link: Link) -> Engine:
-        return SmtpEngine(link, service, policy, access.credentials(link) if submission else None)
+        return SmtpEngine(link, service, policy, credentials(link) if submission else None)
 
     return engine

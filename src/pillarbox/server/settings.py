@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import msgspec
 from msgspec import Meta, Struct, field
 
+from pillarbox.access.blocks import LOCAL
+
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Count = Annotated[int, Meta(ge=1)]
 Limit = Annotated[int, Meta(ge=0)]
@@ -97,6 +99,65 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     shutdown_patience: Annotated[
         Seconds, Meta(description="Seconds that running commands get to end when the server stops.")
     ] = 20.0
+
+
+Prefix4 = Annotated[int, Meta(ge=8, le=32)]
+Prefix6 = Annotated[int, Meta(ge=16, le=128)]
+
+
+class Access(Struct, frozen=True, forbid_unknown_fields=True):
+    """Who guesses passwords is slowed down, never locked out; see docs/security.md."""
+
+    block_burst: Annotated[
+        Count, Meta(description="Wrong passwords from one address block before it is refused for now, for any account.")
+    ] = 20
+    block_refill: Annotated[Seconds, Meta(description="Seconds after which one of them is forgiven.")] = 60.0
+    account_burst: Annotated[
+        Count, Meta(description="Wrong passwords for one account from blocks where its owner is not known.")
+    ] = 50
+    account_refill: Annotated[Seconds, Meta(description="Seconds after which one of them is forgiven.")] = 60.0
+    familiar_burst: Annotated[
+        Count, Meta(description="Wrong passwords for one account from a block where it logged in well lately.")
+    ] = 20
+    familiar_refill: Annotated[Seconds, Meta(description="Seconds after which one of them is forgiven.")] = 60.0
+    familiar_days: Annotated[
+        Seconds, Meta(description="Days that a good login makes its address block known as the owner's.")
+    ] = 30.0
+    ipv4_block: Annotated[
+        Prefix4, Meta(description="Prefix length of the IPv4 networks that are counted as one block.")
+    ] = 24
+    ipv6_block: Annotated[Prefix6, Meta(description="The same of IPv6.")] = 64
+    never_refused: Annotated[
+        list[str],
+        Meta(description="Networks that are slowed down but never refused, because many may be behind one address."),
+    ] = field(default_factory=lambda: list(LOCAL))
+    first_delay: Annotated[
+        Seconds, Meta(description="Seconds until a wrong password is answered; each further one doubles it.")
+    ] = 0.5
+    longest_delay: Annotated[Seconds, Meta(description="Seconds that no answer takes longer than.")] = 8.0
+    never_refused_delay: Annotated[Seconds, Meta(description="The same for networks that are never refused.")] = 1.0
+    verified_for: Annotated[
+        Seconds,
+        Meta(description="Seconds for which a verified password is known again without argon2, since its last use."),
+    ] = 900.0
+    argon2_at_once: Annotated[
+        Count, Meta(description="Passwords verified at the same time; each takes some 20 ms of a core and 19 MiB.")
+    ] = 2
+    argon2_waiting: Annotated[
+        Count,
+        Meta(
+            description="Passwords that may wait for that; a quarter of the places are for owners where they are known."
+        ),
+    ] = 200
+    argon2_per_block: Annotated[
+        Count, Meta(description="Passwords of one address block that are verified or wait at the same time.")
+    ] = 4
+    logins_in_line: Annotated[
+        Count, Meta(description="Logins of one address block that may stand in line; more are refused for now.")
+    ] = 64
+    remembered: Annotated[
+        Count, Meta(description="Blocks, accounts and passwords that are remembered, some 200 octets each.")
+    ] = 20_000
 
 
 class Submission(Struct, frozen=True, forbid_unknown_fields=True):
@@ -204,6 +265,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     listeners: Annotated[Listeners, Meta(description="The ports.")] = Listeners()
     tls: Annotated[Tls, Meta(description="Certificates.")] = Tls()
     limits: Annotated[Limits, Meta(description="Limits.")] = Limits()
+    access: Annotated[Access, Meta(description="Wrong passwords.")] = Access()
     submission: Annotated[Submission, Meta(description="Mail that your users send.")] = Submission()
     relay: Annotated[Relay, Meta(description="Mail on its way to other servers.")] = Relay()
     dns: Annotated[Dns, Meta(description="Where names are looked up.")] = Dns()

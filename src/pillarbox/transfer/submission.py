@@ -16,7 +16,7 @@ from pillarbox.store.api import Delivery, Store
 from pillarbox.store.flags import SEEN
 from pillarbox.transfer.checks.authorship import AuthorshipCheck
 from pillarbox.transfer.checks.loop import LoopCheck
-from pillarbox.transfer.checks.rate import RateCheck
+from pillarbox.transfer.checks.rate import RateCheck, Sent
 from pillarbox.transfer.checks.verdict import Check
 from pillarbox.transfer.completion import complete
 from pillarbox.transfer.delivery import AddressBook
@@ -31,7 +31,8 @@ _NO_LITERALS = Reply(550, "5.1.2", "Mail goes to domains, not to addresses of ho
 
 
 class Submission(TransferService):
-    """The service of ports 465 and 587. `monotonic` is the clock of the rate limits; see TransferService."""
+    """The service of ports 465 and 587. `monotonic` is the clock of the rate limits, `sent` what they count;
+    see TransferService."""
 
     def __init__(
         self,
@@ -42,10 +43,11 @@ class Submission(TransferService):
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
         queue_id: Callable[[], str] = fresh_queue_id,
+        sent: Sent | None = None,
     ) -> None:
         ours = (
             AuthorshipCheck(AddressBook(store.directory, policy)),
-            RateCheck(policy.recipients_per_hour, policy.recipients_per_day, monotonic),
+            RateCheck(policy.recipients_per_hour, policy.recipients_per_day, monotonic, sent),
             LoopCheck(policy.max_received),
         )
         super().__init__(store, policy, (*ours, *checks), clock=clock, queue_id=queue_id)

@@ -183,8 +183,8 @@ async def append_flood(target: Target) -> None:
     async def append(index: int) -> None:
         async with target.inside(source=f"127.60.0.{1 + index}") as wire:
             while True:
-                wire.say(b"a APPEND INBOX {%d+}\r\n" % len(message) + message)
-                answer = await wire.ask(b"")
+                wire.say(b"a APPEND INBOX {%d+}\r\n" % len(message) + message + b"\r\n")
+                answer = await wire.outcome()
                 target.count["kept" if b" OK" in answer else "refused"] += 1
 
     await target.swarm(target.many(20, 3), append)

@@ -72,8 +72,8 @@ async def header_bombs(target: Target) -> None:
             while True:
                 wire.say(b"a APPEND INBOX {%d}\r\n" % len(message))
                 await wire.line()
-                wire.say(message)
-                answer = await wire.ask(b"")
+                wire.say(message + b"\r\n")
+                answer = await wire.outcome()
                 target.count["kept" if b" OK" in answer else "not kept"] += 1
                 await wire.ask(b"UID FETCH * (ENVELOPE BODYSTRUCTURE BODY.PEEK[HEADER.FIELDS (X SUBJECT FROM)])")
                 await wire.ask(b'SEARCH SUBJECT "zzz" HEADER X "zzz"')

@@ -42,25 +42,39 @@ class _Window:
         return self._length  # more than the limit in one message
 
 
+class Sent:
+    """What each account wrote lately, whatever the limits are: in memory, so a restart begins anew."""
+
+    __slots__ = ("_accounts",)
+
+    def __init__(self) -> None:
+        self._accounts: dict[int, tuple[_Window, _Window]] = {}
+
+    def of(self, account: int) -> tuple[_Window, _Window]:
+        """An account's hour and day."""
+        windows = self._accounts.get(account)
+        if windows is None:
+            windows = self._accounts[account] = (_Window(HOUR), _Window(DAY))
+        return windows
+
+
 class RateCheck(Check):
-    """Counts accepted recipients in sliding windows, in memory: a restart begins anew. `clock` in seconds, only forward.
+    """Counts accepted recipients in sliding windows. `clock` in seconds, only forward. A limit of 0 means none."""
 
-    A limit of 0 means none.
-    """
-
-    def __init__(self, per_hour: int, per_day: int, clock: Callable[[], float] = time.monotonic) -> None:
-        limits = ((HOUR, per_hour, "an hour"), (DAY, per_day, "a day"))
-        self._limits = [limit for limit in limits if limit[1]]
+    def __init__(
+        self, per_hour: int, per_day: int, clock: Callable[[], float] = time.monotonic, sent: Sent | None = None
+    ) -> None:
+        self._limits = ((per_hour, "an hour"), (per_day, "a day"))
         self._clock = clock
-        self._accounts: dict[int, list[_Window]] = {}
+        self._sent = sent or Sent()
 
     async def recipient(self, client: Client, envelope: Envelope, forward_path: ForwardPath) -> Verdict:
         """Whether one more recipient is within the limits."""
         assert client.identity is not None
         now, wanted = self._clock(), len(envelope.forward_paths) + 1
-        windows = self._of(client.identity.account)
-        for window, (_, limit, name) in zip(windows, self._limits, strict=True):
-            if wait := window.wait(now, wanted, limit):
+        windows = self._sent.of(client.identity.account)
+        for window, (limit, name) in zip(windows, self._limits, strict=True):
+            if limit and (wait := window.wait(now, wanted, limit)):
                 client.link.emit("rate_limited", account=client.identity.address, limit=limit, within=name)
                 minutes = max(1, round(wait / 60))
                 text = f"The limit is {limit} recipients within {name}, and it is reached; try again in {minutes} min"
@@ -70,11 +84,6 @@ class RateCheck(Check):
     def accepted(self, client: Client, envelope: Envelope) -> None:
         """Count the recipients of a message that was taken."""
         assert client.identity is not None
-        for window in self._of(client.identity.account):
-            window.add(self._clock(), len(envelope.forward_paths))
-
-    def _of(self, account: int) -> list[_Window]:
-        windows = self._accounts.get(account)
-        if windows is None:
-            windows = self._accounts[account] = [_Window(length) for length, _, _ in self._limits]
-        return windows
+        if any(limit for limit, _ in self._limits):
+            for window in self._sent.of(client.identity.account):
+                window.add(self._clock(), len(envelope.forward_paths))
