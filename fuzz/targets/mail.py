@@ -102,7 +102,7 @@ def date(octets: bytes) -> None:
     dates.parse_day(octets)
     seconds = dates.parse_internaldate(octets)
     if seconds is not None:
-        assert dates.parse_internaldate(dates.internaldate(seconds).strip('"').encode()) == seconds
+        assert dates.parse_internaldate(dates.internaldate(seconds).strip(b'"')) == seconds
 
 
 def dsn(octets: bytes) -> None:
