@@ -16,6 +16,7 @@ help:
 	@echo "make dos      attack the server, and look what its users notice: make dos [ONLY=login-storm,botnet] [ATTACK_SECONDS=8]"
 	@echo "make fuzz     feed nonsense to parsers and engines: make fuzz [TARGET=imap] [SECONDS=60] [INPUT=base64]"
 	@echo "make bench    measure against Postfix + Dovecot: make bench [ONLY=login,flags] [ROUNDS=3]"
+	@echo "make bench-growth  how cost grows with mailbox, connections, accounts, size, queue: make bench-growth [LARGEST=100000]"
 
 $(STAMP): pyproject.toml requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -59,6 +60,11 @@ bench: $(STAMP)
 	@bench/install_peers
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check matplotlib
 	$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(OUTPUT),--output $(OUTPUT))
+
+.PHONY: bench-growth
+bench-growth: $(STAMP)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check matplotlib
+	$(BIN)/python -m bench.growth $(if $(ONLY),--only $(ONLY)) $(if $(LARGEST),--largest $(LARGEST)) $(if $(OUTPUT),--output $(OUTPUT))
 
 KILLS ?= 50
 SEED ?= 2

@@ -68,3 +68,16 @@ def message(number: int) -> bytes:
 def corpus(count: int) -> list[bytes]:
     """The first `count` messages."""
     return [message(n) for n in range(count)]
+
+
+def small(number: int) -> bytes:
+    """A message of about 1 KB, made at once, that only one search finds."""
+    return (
+        f"From: Person {number % 300} <person{number % 300}@example.org>\r\nTo: You <you@bench.test>\r\n"
+        f"Subject: about subject{number}x\r\nDate: Tue, {1 + number % 28:02d} Sep 2026 10:00:00 +0000\r\n"
+        f"Message-ID: <{number}.small@example.org>\r\nMIME-Version: 1.0\r\n"
+        f"Content-Type: text/plain; charset=utf-8\r\n\r\nneedle{number}x\r\n{_FILLER}"
+    ).encode()
+
+
+_FILLER = _text(random.Random("filler"), 700)

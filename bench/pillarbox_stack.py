@@ -5,6 +5,8 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from bench.stack import DOMAIN, PASSWORD, Stack, account, certificate, free_port
@@ -40,10 +42,16 @@ class Pillarbox(Stack):
     """The server as one child process."""
 
     name = "Pillarbox"
+    start_seconds = 0.0
+    """From the start of the process until every port answered."""
 
-    def __init__(self, directory: Path, accounts: int) -> None:
+    def __init__(
+        self, directory: Path, accounts: int, *, prepare: Callable[[EmbeddedStore], Awaitable[None]] | None = None
+    ) -> None:
+        """`prepare` fills the store before the server opens it."""
         self.directory = directory
         self.accounts = accounts
+        self._prepare = prepare
         self.ports = {name: free_port() for name in ("smtp", "submissions", "imap", "imaps", "pop3", "pop3s")}
         self.relay_port = free_port()
 
@@ -65,7 +73,9 @@ class Pillarbox(Stack):
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
             )
         self.roots = [self.process.pid]
+        began = time.perf_counter()
         self.wait_for_ports()
+        self.start_seconds = time.perf_counter() - began
 
     def stop(self) -> None:
         """SIGTERM, and wait."""
@@ -82,4 +92,6 @@ class Pillarbox(Stack):
         hashes = hash_password(Secret(PASSWORD))  # one for all: making it is not what is measured
         for n in range(self.accounts):
             await store.directory.add_account(account(n), hashes)
+        if self._prepare is not None:
+            await self._prepare(store)
         await store.close()

@@ -1,0 +1,1 @@
+"""How cost grows with what people have: messages, connections, accounts, octets, a queue. `python -m bench.growth`."""
