@@ -43,6 +43,7 @@ EVENT_LEVELS = {
     "store_unavailable": logging.ERROR,
     "segment_damaged": logging.ERROR,
     "sweep_failed": logging.WARNING,
+    "tombstone_damaged": logging.ERROR,
     "summary_failed": logging.WARNING,
     "search_index_damaged": logging.WARNING,
     "search_index_failed": logging.WARNING,

@@ -8,7 +8,7 @@ from pillarbox.mail.summary import Summary
 from pillarbox.store.embedded import changelog, summaries
 
 flags = st.frozensets(st.sampled_from(["\\Seen", "\\Deleted", "$Junk", "käse", "x"]))
-uids = st.integers(1, 2**32 - 1)
+uids = st.integers(1, 2**32 - 2)
 
 
 @given(
@@ -44,4 +44,27 @@ def test_uids_come_back(some: list[int]) -> None:
 
 
 def test_neighbours_are_stored_as_one_pair() -> None:
-    assert len(changelog.encode_uids(range(5, 100_000))) == 8
+    assert len(changelog.encode_uids(range(5, 100_000))) == 16  # and the checksum
+
+
+def test_what_older_versions_wrote_without_a_checksum_is_read() -> None:
+    assert changelog.decode_uids(changelog.encode_uids([1, 2, 3, 9])[:-8]) == [1, 2, 3, 9]
+    run = (3, 9, frozenset({"\\Seen"}))
+    assert changelog.decode_runs(changelog.encode_runs([run])[:-10]) == [run]
+
+
+def test_every_flipped_bit_is_noticed() -> None:
+    for octets, decode in (
+        (changelog.encode_uids([1, 2, 7, 300]), changelog.decode_uids),
+        (changelog.encode_runs([(3, 9, frozenset({"\\Seen", "x"}))]), changelog.decode_runs),
+    ):
+        for bit in range(8 * len(octets) - 80):  # the rest is the checksum
+            damaged = bytearray(octets)
+            damaged[bit // 8] ^= 1 << bit % 8
+            with pytest.raises(ValueError):
+                decode(bytes(damaged))
+
+
+def test_octets_that_would_fill_the_memory_are_refused() -> None:
+    with pytest.raises(ValueError):
+        changelog.decode_uids(b"\1\0\0\0\xf0\xff\xff\xff")

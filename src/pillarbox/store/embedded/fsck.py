@@ -10,8 +10,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from pillarbox.store.api import Progress
-from pillarbox.store.embedded import segments
+from pillarbox.store.api import Progress, StoreError
+from pillarbox.store.embedded import segments, views
 from pillarbox.store.embedded.batch import Batch
 from pillarbox.store.embedded.schema import query
 from pillarbox.store.embedded.segments import RECORD_HEADER, Record
@@ -168,7 +168,13 @@ class EmbeddedCheck:
         for owner in list(self._state.owners.values()):
             for mailbox in list(owner.mailboxes.values()):
                 where = f"{owner.account.address}'s {mailbox.name}"
-                view = await self._views.open(mailbox)
+                for problem in await self._undecodable(mailbox, where, repair=repair):
+                    yield problem
+                try:
+                    view = await self._views.open(mailbox)
+                except StoreError as error:
+                    yield f"{where} cannot be opened: {error}"
+                    continue
                 uids, sizes = list(view.uids), list(view.sizes)  # now: the view goes on while we ask the index
                 if any(a >= b for a, b in pairwise(uids)) or (uids and uids[-1] >= view.uidnext):
                     yield f"the UIDs of {where} are not in order"
@@ -180,6 +186,16 @@ class EmbeddedCheck:
                         yield f"message {uid} of {where} is listed, but nothing is known of it"
                 if await self._writer.do(lambda batch, o=owner, m=mailbox: self._count(batch, o, m, repair=repair)):  # type: ignore[misc]
                     yield f"the counters of {where} are wrong" + _repaired(repair)
+
+    async def _undecodable(self, mailbox: Mailbox, where: str, *, repair: bool) -> list[str]:
+        """Rows of a mailbox's state that cannot be read. Without them it is what the rest says: flags as they were before,
+        expunged messages that are back. No mail is lost with them."""
+        found = []
+        for table, what, modseq in await self._workers.read(views.undecodable, mailbox.id):
+            if repair:
+                await self._execute(f"DELETE FROM {table} WHERE mailbox = ? AND modseq IS ?", (mailbox.id, modseq))
+            found.append(f"{what} of {where} cannot be read" + _repaired(repair))
+        return found
 
     def _count(self, batch: Batch, owner: Owner, mailbox: Mailbox, *, repair: bool) -> bool:
         """A plan, so that view and counters are of the same moment."""

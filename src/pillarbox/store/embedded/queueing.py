@@ -9,7 +9,7 @@ from pillarbox.store.api import Bounce, NotFound, QueueEntry, QueueRecipient, Re
 from pillarbox.store.changes import QueueChanged
 from pillarbox.store.embedded.batch import Batch, NextBatch
 from pillarbox.store.embedded.reading import BlobReader
-from pillarbox.store.embedded.schema import query
+from pillarbox.store.embedded.schema import decoding, query
 from pillarbox.store.embedded.writer import Writer
 
 _json = msgspec.json.Encoder()
@@ -43,28 +43,30 @@ class EmbeddedQueue:
 
     async def due(self, now: float, limit: int) -> list[QueueEntry]:
         found: dict[str, None] = {}
-        rows = self._near.execute(
-            "SELECT entry FROM queue_recipients WHERE state = 'queued' AND next_attempt <= ? ORDER BY next_attempt",
-            (now,),
-        )
-        for (entry,) in rows:
-            if len(found) >= limit:
-                break
-            if entry not in self._leased:
-                found[entry] = None
-        rows.close()
+        with decoding("the queue"):
+            rows = self._near.execute(
+                "SELECT entry FROM queue_recipients WHERE state = 'queued' AND next_attempt <= ? ORDER BY next_attempt",
+                (now,),
+            )
+            for (entry,) in rows:
+                if len(found) >= limit:
+                    break
+                if entry not in self._leased:
+                    found[entry] = None
+            rows.close()
         entries = [entry for key in found if (entry := await self.entry(key)) is not None]
         self._leased.update(entry.id for entry in entries)
         return entries
 
     async def next_due(self) -> float | None:
-        rows = self._near.execute(
-            "SELECT entry, next_attempt FROM queue_recipients WHERE state = 'queued' ORDER BY next_attempt"
-        )
-        for entry, when in rows:
-            if entry not in self._leased:
-                rows.close()
-                return float(when)
+        with decoding("the queue"):
+            rows = self._near.execute(
+                "SELECT entry, next_attempt FROM queue_recipients WHERE state = 'queued' ORDER BY next_attempt"
+            )
+            for entry, when in rows:
+                if entry not in self._leased:
+                    rows.close()
+                    return float(when)
         return None
 
     async def update(
@@ -114,10 +116,7 @@ class EmbeddedQueue:
             elif batch.version:
                 raise NextBatch
             which, row = ("", ()) if entry is None else (" AND entry = ?", (entry,))
-            count = self._near.execute(
-                "SELECT count(*) FROM queue_recipients WHERE state = 'queued'" + which,
-                row,
-            ).get
+            [(count,)] = query(self._near, "SELECT count(*) FROM queue_recipients WHERE state = 'queued'" + which, row)
             batch.execute(
                 "UPDATE queue_recipients SET next_attempt = ? WHERE state = 'queued'" + which,
                 (now, *row),
@@ -167,20 +166,21 @@ class EmbeddedQueue:
         batch.queue_entries.add(entry)
 
     def _exists(self, entry: str) -> bool:
-        return bool(self._near.execute("SELECT EXISTS (SELECT 1 FROM queue WHERE id = ?)", (entry,)).get)
+        return bool(query(self._near, "SELECT EXISTS (SELECT 1 FROM queue WHERE id = ?)", (entry,))[0][0])
 
     def _entry(self, row: tuple[str, str, int, float, int, str]) -> QueueEntry:
         key, reverse_path, account, created, size, parameters = row
-        recipients = tuple(
-            QueueRecipient(
-                number, address, RecipientState(state), attempts, next_attempt, last_reply, bool(notified),
-                _parameters.decode(given),
-            )
-            for number, address, state, attempts, next_attempt, last_reply, notified, given in self._near.execute(
-                _RECIPIENTS, (key,)
-            )
-        )  # fmt: skip
-        return QueueEntry(key, reverse_path, account, created, size, recipients, _parameters.decode(parameters))
+        with decoding(f"the queue's entry {key}"):
+            recipients = tuple(
+                QueueRecipient(
+                    number, address, RecipientState(state), attempts, float(next_attempt), last_reply, bool(notified),
+                    _parameters.decode(given),
+                )
+                for number, address, state, attempts, next_attempt, last_reply, notified, given in query(
+                    self._near, _RECIPIENTS, (key,)
+                )
+            )  # fmt: skip
+            return QueueEntry(key, reverse_path, account, created, size, recipients, _parameters.decode(parameters))
 
 
 def stage_relay(batch: Batch, relay: Relay, blob: int, size: int) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import apsw
 
 from pillarbox.store.api import StoreUnavailable
-from pillarbox.store.embedded.schema import query
+from pillarbox.store.embedded.schema import UNDECODABLE, query
 from pillarbox.store.embedded.segments import RECORD_HEADER, path_of
 from pillarbox.store.embedded.workers import Workers
 
@@ -19,6 +19,7 @@ OPEN_SEGMENTS = 128
 
 _AT_ONCE = 256 * 1024  # copying more than this would hold up the loop for longer than the way to a thread
 _MOVES = 5  # a blob moves so often at most while someone wants to read it
+_TOO_SHORT = "a segment ends before the octets that the index says it holds: run `pillarbox fsck`"
 _NOWAIT: int = getattr(os, "RWF_NOWAIT", 0)
 
 
@@ -73,7 +74,7 @@ class SegmentReader:
 
     def read_now(self, segment: int, offset: int, length: int) -> bytes | None:
         """So many octets, None when they are too many or the disk would have to be asked. Raises as `read`."""
-        if not self._nowait or length > _AT_ONCE:
+        if not self._nowait or length > _AT_ONCE or offset < 0:
             return None
         descriptor = self._file(segment).descriptor
         buffer = self._buffer[:length]
@@ -90,10 +91,12 @@ class SegmentReader:
 def read_exactly(file: _File, offset: int, length: int) -> bytes:
     """So many octets, waiting for the disk. Raises OSError, also when the file ends before."""
     parts = []
+    if offset + length > os.fstat(file.descriptor).st_size:  # asked first: a damaged length would take all memory
+        raise OSError(_TOO_SHORT)
     while length > 0:
         part = os.pread(file.descriptor, length, offset)
         if not part:
-            raise OSError("a segment ends before the octets that the index says it holds: run `pillarbox fsck`")
+            raise OSError(_TOO_SHORT)
         parts.append(part)
         offset += len(part)
         length -= len(part)
@@ -127,11 +130,14 @@ class BlobReader:
         wanted = size if length is None else min(length, size)
         try:
             return self._segments.read_now(segment, offset + RECORD_HEADER, wanted) if wanted else b""
-        except OSError:
+        except (OSError, *UNDECODABLE):
             return None
 
     async def read_place(self, place: Place, start: int, length: int | None) -> bytes:
         """A part of what is at a place. Raises OSError."""
         segment, offset, size = place
-        wanted = max(0, size - start if length is None else min(length, size - start))
-        return await self._segments.read(segment, offset + RECORD_HEADER + start, wanted) if wanted else b""
+        try:
+            wanted = max(0, size - start if length is None else min(length, size - start))
+            return await self._segments.read(segment, offset + RECORD_HEADER + start, wanted) if wanted else b""
+        except UNDECODABLE as error:
+            raise OSError(f"the index names no place of octets ({error}): run `pillarbox fsck`") from error

@@ -23,8 +23,8 @@ import apsw
 
 from pillarbox.mail.summary import Summary, summarise
 from pillarbox.sasl.api import ScramKeys
-from pillarbox.store.api import Account, AlreadyExists, PasswordHashes, Progress, StoreError
-from pillarbox.store.embedded import notes, schema, segments, summaries
+from pillarbox.store.api import Account, AlreadyExists, PasswordHashes, Progress, StoreError, StoreUnavailable
+from pillarbox.store.embedded import notes, schema, segments, state, summaries
 from pillarbox.store.embedded.batch import Batch
 from pillarbox.store.embedded.changelog import encode_flags
 from pillarbox.store.embedded.incoming import Incoming, stage_message
@@ -65,10 +65,14 @@ def damage(directory: Path) -> str:
         connection = apsw.Connection(str(index), flags=apsw.SQLITE_OPEN_READWRITE)
         try:
             found = connection.execute("PRAGMA integrity_check(1)").fetchall()
+            if found == [("ok",)] and connection.pragma("user_version") == schema.VERSION:
+                state.load(connection, state.State(time.time))
         finally:
             connection.close()
     except (apsw.NotADBError, apsw.CorruptError) as error:
         return f"the index is damaged: {error}"
+    except (*schema.UNDECODABLE, StoreUnavailable) as error:
+        return f"the index is damaged: {type(error).__name__} {error}"
     return "" if found == [("ok",)] else f"the index is damaged: {found[0][0]}"
 
 

@@ -7,10 +7,11 @@ from typing import Any
 import apsw
 import msgspec
 
+from pillarbox.mail.summary import Summary, summarise
 from pillarbox.store.api import MessageRecord
 from pillarbox.store.embedded.changelog import decode_uids
 from pillarbox.store.embedded.reading import BlobReader, Place
-from pillarbox.store.embedded.schema import query
+from pillarbox.store.embedded.schema import UNDECODABLE, decoding, query
 from pillarbox.store.embedded.summaries import message_id_hash, unpack
 from pillarbox.store.embedded.workers import Workers
 from pillarbox.store.view import MailboxView
@@ -47,14 +48,28 @@ class Records:
 
     async def records(self, view: MailboxView, uids: Sequence[int]) -> list[MessageRecord | None]:
         """One for each UID, None where it is gone."""
-        if len(uids) <= _AT_ONCE:
-            return self._recent_records(view, uids)
+        try:
+            if len(uids) <= _AT_ONCE:
+                return self._recent_records(view, uids)
+            return await self._many_records(view, uids)
+        except UNDECODABLE:  # a summary is damaged
+            return await self._mended_records(view, uids)
+
+    async def _many_records(self, view: MailboxView, uids: Sequence[int]) -> list[MessageRecord | None]:
         found: list[MessageRecord | None] = []
         for i in range(0, len(uids), _CHUNK):
             chunk = uids[i : i + _CHUNK]
             records = {row[0]: _record(row) for row in await self._rows(_RECORD, view.mailbox, chunk)}
             found += [records.get(uid) if view.index(uid) >= 0 else None for uid in chunk]
         return found
+
+    async def _mended_records(self, view: MailboxView, uids: Sequence[int]) -> list[MessageRecord | None]:
+        found: dict[int, MessageRecord] = {}
+        for uid, packed, *rest in await self._rows(_RECORD, view.mailbox, uids):
+            if view.index(uid) >= 0:
+                summary = await self._summary(view, uid, packed)
+                found[uid] = MessageRecord(uid, summary, rest[0], rest[1], rest[2], rest[3], bool(rest[4]))
+        return [found.get(uid) for uid in uids]
 
     def _recent_records(self, view: MailboxView, uids: Sequence[int]) -> list[MessageRecord | None]:
         """Few records. They never change, and what one program shows is what the owner's others show next: they are kept."""
@@ -106,6 +121,17 @@ class Records:
             found.append(await self.octets(view, uid, 0, length) if octets is None else octets)
         return found
 
+    async def _summary(self, view: MailboxView, uid: int, packed: bytes) -> Summary:
+        """A message's summary; a damaged one is worked out of the octets again. Raises StoreUnavailable."""
+        try:
+            return unpack(packed)
+        except UNDECODABLE:
+            octets = await self.octets(view, uid, 0, None) or b""
+        try:
+            return summarise(octets)
+        except Exception:  # as at delivery: then it is only listed poorly
+            return Summary()
+
     def find_message_id(self, view: MailboxView, message_id: str) -> list[int]:
         """UIDs of the messages with this Message-ID, ascending."""
         rows = query(
@@ -114,12 +140,14 @@ class Records:
             "WHERE m.mailbox = ? AND m.message_id_hash = ? ORDER BY m.uid",
             (view.mailbox, message_id_hash(message_id)),
         )
-        return [uid for uid, summary in rows if view.index(uid) >= 0 and unpack(summary).message_id == message_id]
+        with decoding("a summary"):
+            return [uid for uid, packed in rows if view.index(uid) >= 0 and unpack(packed).message_id == message_id]
 
     def expunged_since(self, mailbox: int, modseq: int) -> list[int]:
         """UIDs that went after this modseq, ascending."""
         rows = query(self._near, "SELECT uids FROM expunges WHERE mailbox = ? AND modseq > ?", (mailbox, modseq))
-        return sorted(uid for (octets,) in rows for uid in decode_uids(octets))
+        with decoding("the list of what was expunged"):
+            return sorted(uid for (octets,) in rows for uid in decode_uids(octets))
 
     def _place(self, view: MailboxView, uid: int) -> Place | None:
         """Where a message's octets are. Whoever asks for one message after the other gets places from memory."""

@@ -2,11 +2,14 @@
 steps run in one transaction, after a copy was made. `PRAGMA user_version` says which one a file has."""
 
 import os
-from collections.abc import Sequence
+import struct
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import apsw
+import msgspec
 
 from pillarbox.store.api import StoreError, StoreUnavailable
 
@@ -152,3 +155,24 @@ def query(connection: apsw.Connection, sql: str, values: Sequence[object] = ()) 
         return connection.execute(sql, values).fetchall()
     except apsw.Error as error:
         raise StoreUnavailable(f"the store's index cannot be read now ({error}): try again later") from error
+    except UnicodeDecodeError as error:
+        raise StoreUnavailable(DAMAGED.format("the store's index", error)) from error
+
+
+UNDECODABLE = (
+    ValueError, TypeError, AttributeError, LookupError, OverflowError, MemoryError, struct.error, msgspec.MsgspecError,
+)  # fmt: skip
+"""What values that are not what was written raise where they are decoded."""
+
+DAMAGED = "{} is damaged ({}): run `pillarbox fsck`"
+
+
+@contextmanager
+def decoding(what: str) -> Iterator[None]:
+    """A block that only reads rows and decodes them: whatever a damaged one makes of it is StoreUnavailable."""
+    try:
+        yield
+    except apsw.Error as error:
+        raise StoreUnavailable(f"{what} cannot be read now ({error}): try again later") from error
+    except UNDECODABLE as error:
+        raise StoreUnavailable(DAMAGED.format(what, error)) from error

@@ -194,7 +194,8 @@ def _read(place: Place, clock: Callable[[], float]) -> tuple[State, SegmentLog, 
                 )
         schema.prepare(index, place.directory)
         known = State(clock)
-        state.load(index, known)
+        with schema.decoding(f"the index {schema.INDEX_FILE}"):
+            state.load(index, known)
         # Always a new segment: what a crash left behind the last whole record is never written over.
         log = SegmentLog(place.segments, max([0, *there, index.execute("SELECT max(id) FROM segments").get or 0]) + 1)
         _look_at_leftovers(place, known, index, there)

@@ -36,6 +36,8 @@ def unpack(octets: bytes) -> Summary:
     c = b + structure
     d = c + fields
     e = d + message_id
+    if e + preview != len(octets):
+        raise ValueError("a summary in the index is not whole")
     return Summary(
         octets[a:b],
         octets[b:c],

@@ -15,7 +15,7 @@ from pillarbox.store.api import StoreError
 from pillarbox.store.embedded.batch import Batch
 from pillarbox.store.embedded.changelog import decode_uids
 from pillarbox.store.embedded.compaction import Compaction
-from pillarbox.store.embedded.schema import query
+from pillarbox.store.embedded.schema import UNDECODABLE, query
 from pillarbox.store.embedded.segments import RECORD_HEADER
 from pillarbox.store.embedded.writer import Observer, Writer
 
@@ -79,7 +79,11 @@ class Sweeper:
         statements: list[Statement] = []
         rows = 0
         for mailbox, modseq, octets in found:
-            uids = decode_uids(octets)
+            try:
+                uids = decode_uids(octets)
+            except UNDECODABLE as error:  # fsck's matter: what it names must not be guessed
+                self._observer("tombstone_damaged", mailbox=mailbox, modseq=modseq, reason=str(error))
+                uids = []
             for i in range(0, len(uids), _ROWS):
                 some = uids[i : i + _ROWS]
                 statements += _forget_messages("uid IN (SELECT value FROM json_each(?2))", mailbox, _text(some))

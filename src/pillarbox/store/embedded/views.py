@@ -5,7 +5,9 @@ Memory: views that someone holds, and the recently used ones up to a bound.
 """
 
 import asyncio
+import struct
 import weakref
+import zlib
 from array import array
 from collections import OrderedDict
 
@@ -14,7 +16,7 @@ import apsw
 from pillarbox.store.api import StoreError
 from pillarbox.store.embedded.batch import Batch
 from pillarbox.store.embedded.changelog import decode_flags, decode_runs, decode_uids, encode_flags, little_endian
-from pillarbox.store.embedded.schema import query
+from pillarbox.store.embedded.schema import UNDECODABLE, decoding, query
 from pillarbox.store.embedded.state import Mailbox
 from pillarbox.store.embedded.steps import Added, Expunged, Flagged, bring_up_to_date
 from pillarbox.store.embedded.workers import Workers
@@ -26,6 +28,7 @@ KEPT_MESSAGES = 2_000_000
 """Views that are kept although nobody holds them: at 28 octets a message at most some 60 MB."""
 
 _SMALL = 500  # a mailbox of so few messages is read at once; the way to a thread and back costs more
+_CHECKSUM = struct.Struct("<I")
 _ARRAYS = ("uids", "flags", "modseqs", "sizes", "internaldates")
 
 
@@ -132,6 +135,7 @@ def stage_state(batch: Batch, mailbox: Mailbox, view: MailboxView) -> None:
     modseq = view.highestmodseq
     sets = "\n".join(encode_flags(flags) for flags in view.flag_table.sets)
     arrays = b"".join(little_endian(getattr(view, name)).tobytes() for name in _ARRAYS)
+    arrays += _CHECKSUM.pack(_checksum(sets, arrays))
     batch.execute(
         "INSERT OR REPLACE INTO states SELECT id, ?, ?, ?, ? FROM mailboxes WHERE id = ?",
         (modseq, view.uidnext, sets, arrays, mailbox.id),
@@ -153,7 +157,7 @@ def read(connection: apsw.Connection, mailbox: Mailbox) -> tuple[MailboxView, in
         packed = query(
             connection, "SELECT modseq, uidnext, flag_sets, arrays FROM states WHERE mailbox = ?", (mailbox.id,)
         )
-        modseq, uidnext = _unpack(view, *packed[0]) if packed else (0, 1)
+        modseq, uidnext, flag_sets, arrays = packed[0] if packed else (0, 1, "", b"")
         added = query(
             connection,
             "SELECT uid, flags, modseq, size, internaldate FROM messages WHERE mailbox = ? AND uid >= ? ORDER BY uid",
@@ -169,18 +173,43 @@ def read(connection: apsw.Connection, mailbox: Mailbox) -> tuple[MailboxView, in
         # SQLite may have ended it by itself after an error; what is left open would make the connection useless for good.
         if connection.in_transaction:
             query(connection, "ROLLBACK")
-    _add(view, added)
-    log = [(m, 0, octets) for m, octets in changes] + [(m, 1, octets) for m, octets in expunges]
-    for when, kind, octets in sorted(log):
-        if kind:
-            view.remove(decode_uids(octets), when)
-        else:
-            for first, last, flags in decode_runs(octets):
-                view.set_run(first, last, view.flag_table.number(flags), when)
-    if counters:
-        view.uidnext, view.highestmodseq = counters[0]
-    view.journal_start = view.highestmodseq
+    with decoding(f"what the index knows of {mailbox.name}"):
+        if packed:
+            _unpack(view, flag_sets, arrays)
+        _add(view, added)
+        log = [(m, 0, octets) for m, octets in changes] + [(m, 1, octets) for m, octets in expunges]
+        for when, kind, octets in sorted(log):
+            if kind:
+                view.remove(decode_uids(octets), when)
+            else:
+                for first, last, flags in decode_runs(octets):
+                    view.set_run(first, last, view.flag_table.number(flags), when)
+        if counters:
+            view.uidnext, view.highestmodseq = map(_number, counters[0])
+        view.journal_start = view.highestmodseq
     return view, len(added) + len(log)
+
+
+_LOGS = (("changes", "runs", "a change of flags", decode_runs), ("expunges", "uids", "an expunge", decode_uids))
+
+
+def undecodable(connection: apsw.Connection, mailbox: int) -> list[tuple[str, str, object]]:
+    """Rows of a mailbox's state that cannot be decoded: table, what it is, its modseq. Raises StoreUnavailable."""
+    found: list[tuple[str, str, object]] = []
+    for modseq, sets, arrays in query(
+        connection, "SELECT modseq, flag_sets, arrays FROM states WHERE mailbox = ?", (mailbox,)
+    ):
+        try:
+            _unpack(MailboxView(0, mailbox, "", 0, ""), sets, arrays)
+        except UNDECODABLE:
+            found.append(("states", "the state", modseq))
+    for table, column, what, decode in _LOGS:
+        for modseq, octets in query(connection, f"SELECT modseq, {column} FROM {table} WHERE mailbox = ?", (mailbox,)):
+            try:
+                decode(octets)
+            except UNDECODABLE:
+                found.append((table, what, modseq))
+    return found
 
 
 def _add(view: MailboxView, rows: list[tuple[int, str, int, int, int]]) -> None:
@@ -195,15 +224,32 @@ def _add(view: MailboxView, rows: list[tuple[int, str, int, int, int]]) -> None:
     view.internaldates.extend(internaldates)
 
 
-def _unpack(view: MailboxView, modseq: int, uidnext: int, flag_sets: str, arrays: bytes) -> tuple[int, int]:
+def _unpack(view: MailboxView, flag_sets: str, arrays: bytes) -> None:
+    """Raises ValueError or TypeError when these are no packed state."""
     for text in flag_sets.split("\n")[1:]:  # the first one is the empty set, which every table has
         view.flag_table.number(decode_flags(text))
     unit = sum(array(getattr(view, name).typecode).itemsize for name in _ARRAYS)
-    count = len(arrays) // unit
+    count, rest = divmod(len(arrays), unit)
+    if rest == _CHECKSUM.size:  # else it was written by an older version
+        if _CHECKSUM.unpack(arrays[-rest:]) != (_checksum(flag_sets, arrays[:-rest]),):
+            raise ValueError("the checksum of its messages is wrong")
+    elif rest:
+        raise ValueError("its messages are cut off")
     at = 0
     for name in _ARRAYS:
         values: array[int] = array(getattr(view, name).typecode)
         values.frombytes(memoryview(arrays)[at : at + count * values.itemsize])
         setattr(view, name, little_endian(values))
         at += count * values.itemsize
-    return modseq, uidnext
+    if count and max(view.flags) >= len(view.flag_table.sets):
+        raise ValueError("a message has flags that are none")
+
+
+def _checksum(flag_sets: str, arrays: bytes) -> int:
+    return zlib.crc32(flag_sets.encode(), zlib.crc32(arrays))
+
+
+def _number(value: object) -> int:
+    if not isinstance(value, int):
+        raise TypeError(f"{type(value).__name__} where a number belongs")
+    return value
