@@ -27,8 +27,9 @@ class Arrived(ViewKey):
     def select(self, scope: Scope, candidates: Positions) -> Positions:
         """By the array of dates."""
         first, end, dates = self.first, self.end, scope.internaldates
-        if isinstance(candidates, range) and len(candidates) == len(dates):
-            return [at for at, seconds in enumerate(dates) if first <= seconds < end]
+        if isinstance(candidates, range):
+            chosen = enumerate(dates[candidates.start : candidates.stop], candidates.start)
+            return [at for at, seconds in chosen if first <= seconds < end]
         return [at for at in candidates if first <= dates[at] < end]
 
 

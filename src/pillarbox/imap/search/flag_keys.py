@@ -29,8 +29,9 @@ class HasFlag(ViewKey):
             return []
         if len(numbers) == len(scope.flag_sets):
             return candidates
-        if isinstance(candidates, range) and len(candidates) == len(flags):
-            return [at for at, number in enumerate(flags) if number in numbers]
+        if isinstance(candidates, range):
+            chosen = enumerate(flags[candidates.start : candidates.stop], candidates.start)
+            return [at for at, number in chosen if number in numbers]
         return [at for at in candidates if flags[at] in numbers]
 
 
