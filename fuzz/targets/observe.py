@@ -11,7 +11,12 @@ from pillarbox.observe.transcript import Transcript
 from pillarbox.store.memory import MemoryStore
 from pillarbox.wire.engine import Engine
 
-_SERVICES: dict[str, Callable[[int, MemoryStore, OneAccount], Engine]] = {"smtp": smtp_engine, "submission": smtp_engine, "pop3": pop3_engine, "imap": imap_engine}
+_SERVICES: dict[str, Callable[[int, MemoryStore, OneAccount], Engine]] = {
+    "smtp": smtp_engine,
+    "submission": smtp_engine,
+    "pop3": pop3_engine,
+    "imap": imap_engine,
+}
 _MODES = {"smtp": 1, "submission": 5, "pop3": 1, "imap": 1}
 _PASSWORD, _PLAIN, _CODED = b"\x01", b"\x02", b"\x03"
 """Octets that stand for a password in an input: as it is, in a PLAIN response, in base64. Each one is another password, so
