@@ -4,13 +4,14 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: run test check lint format interop fuzz crash soak dos lock sbom bench clean help
+.PHONY: run test check lint format interop scan fuzz crash soak dos lock sbom bench clean help
 
 help:
 	@echo "make run      start a demo mail server on unprivileged ports"
 	@echo "make test     run the tests"
 	@echo "make check    format, lint, types, import directions, sizes (these alone: make lint), and the tests"
 	@echo "make interop  round trips with real mail programs (needs curl, swaks, msmtp, isync, fetchmail, mutt)"
+	@echo "make scan     sslscan, testssl.sh and nmap look at all seven ports (as root)"
 	@echo "make crash    kill the server under load, and look whether anything is lost: make crash [KILLS=50] [SEED=2] [PREFIXES=150]"
 	@echo "make soak     mixed load for long, looking at memory, descriptors, lag and the log: make soak [MINUTES=10]"
 	@echo "make dos      attack the server, and look what its users notice: make dos [ONLY=login-storm,botnet] [ATTACK_SECONDS=8]"
@@ -49,6 +50,9 @@ format:
 
 interop: $(STAMP)
 	$(BIN)/python -m pytest -m interop
+
+scan: $(STAMP)
+	@$(BIN)/python -m tests.gates.scan --write
 
 SECONDS ?= 60
 fuzz: $(STAMP)

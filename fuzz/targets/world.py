@@ -78,6 +78,8 @@ class OneAccount:
 
     async def scram_rejected(self, authcid: str) -> None: ...
 
+    def typed_in_clear(self, authcid: str, password: Secret) -> None: ...
+
 
 async def open_store() -> MemoryStore:
     """A store with the account, an alias, and messages in its INBOX: flags, a keyword, one expunged; a folder below."""

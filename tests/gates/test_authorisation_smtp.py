@@ -96,6 +96,9 @@ class Passwords:
     async def scram_rejected(self, authcid: str) -> None:
         raise NotImplementedError
 
+    def typed_in_clear(self, authcid: str, password: Secret) -> None:
+        raise NotImplementedError
+
 
 class Submitter:
     """A connection to a submission port, or to port 25, of the engine with the real service behind it."""

@@ -55,6 +55,23 @@ async def test_a_password_in_the_clear_is_noted(port: Port) -> None:
         assert "password_in_clear" in [event for event, _ in visit.events]
 
 
+@pytest.mark.parametrize("port", [p for p in OPEN_PORTS if not p.implicit_tls], ids=str)
+async def test_what_was_typed_in_the_clear_is_kept_for_its_owner(port: Port) -> None:
+    """Refused unseen, but access is told, so that it can find out later whether to warn somebody."""
+    for lines in port.good:
+        told = [(NAME, PASSWORD)] if b"LOGIN" not in lines[0] or lines[0].startswith(b"a LOGIN") else []
+        if len(lines) > 1 and not lines[-1].startswith(b"PASS "):
+            told = []  # the mechanism was refused before the password was sent
+        visit = await Visit.begin(port, tls=False)
+        await attempt(visit, lines)
+        assert visit.credentials.in_clear == told, lines
+        assert visit.credentials.calls == []
+    for lines in port.attempts:
+        visit = await Visit.begin(port, tls=True)
+        await attempt(visit, lines)
+        assert visit.credentials.in_clear == []
+
+
 @pytest.mark.parametrize(("port", "tls"), CLOSED_STATES, ids=lambda value: str(value))
 async def test_nothing_is_offered_where_it_is_refused(port: Port, tls: bool) -> None:
     visit = await Visit.begin(port, tls=tls)

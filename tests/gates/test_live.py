@@ -5,6 +5,7 @@ import imaplib
 import poplib
 import smtplib
 import ssl
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -111,3 +112,32 @@ async def test_port_25_has_no_auth_inside_tls_either(server: Server, trust: ssl.
             assert client.docmd("AUTH", "PLAIN AGEAYg==")[0] in (500, 502, 503)
 
     await asyncio.to_thread(visit, server.addresses["smtp"])
+
+
+async def test_the_owner_is_told_of_a_password_in_the_clear(server: Server, trust: ssl.SSLContext) -> None:
+    """Whatever was typed and whoever it belongs to, the connection hears the same; the owner finds a letter."""
+    people = ((NAME, PASSWORD), (NAME, "open seseme"), ("allie@example.test", PASSWORD))
+    typed = {
+        "imap": 'a LOGIN {name} "{password}"\r\nb LOGOUT\r\n',
+        "pop3": "USER {name}\r\nPASS {password}\r\nQUIT\r\n",
+        "submission": "EHLO x\r\nAUTH PLAIN {plain}\r\nQUIT\r\n",
+    }
+    for port, lines in typed.items():
+        answers = []
+        for name, password in people:
+            plain = b64encode(f"\0{name}\0{password}".encode()).decode()
+            text = lines.format(name=name, password=password, plain=plain)
+            answers.append(await conversation(server.addresses[port], text.encode()))
+        assert answers[0] == answers[1] == answers[2], port
+    account = await server.store.directory.account(NAME)
+    assert account is not None
+    view = await server.store.mail.open(account.id, "INBOX")
+    async with asyncio.timeout(20):
+        while not view.uids:
+            await asyncio.sleep(0.02)
+    letter = (await server.store.mail.octets(account.id, view.mailbox, view.uids[0]) or b"").decode()
+    for words in ("Subject: Your password was sent in the clear", f"To: {NAME}", "127.0.0.1", "Auto-Submitted: auto-generated",
+                  f"port {server.addresses['imap'][1]} of this server", f"port {server.addresses['imaps'][1]}, SSL/TLS",
+                  f"pillarbox account passwd {NAME}"):  # fmt: skip
+        assert words in letter
+    assert PASSWORD not in letter

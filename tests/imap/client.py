@@ -66,6 +66,8 @@ class PlainCredentials:
     async def scram_rejected(self, authcid: str) -> None:
         raise AuthenticationFailed
 
+    def typed_in_clear(self, authcid: str, password: Secret) -> None: ...
+
 
 class Client:
     """One session. `say` sends a command and gives what came back."""

@@ -9,13 +9,15 @@ from pillarbox.sasl.secret import Secret
 
 @dataclass
 class FakeCredentials:
-    """address -> password. `calls` is what was asked, without secrets; set `unavailable` to a text to refuse for now."""
+    """address -> password. `calls` is what was asked, without secrets; `in_clear` what was typed outside of TLS; set
+    `unavailable` to a text to refuse for now."""
 
     passwords: dict[str, str]
     salt: bytes = b"0123456789abcdef"
     iterations: int = 4096
     unavailable: str = ""
     calls: list[tuple[str, str]] = field(default_factory=list)
+    in_clear: list[tuple[str, str]] = field(default_factory=list)
 
     def _identity(self, authcid: str) -> Identity:
         names = list(self.passwords)
@@ -46,3 +48,6 @@ class FakeCredentials:
 
     async def scram_rejected(self, authcid: str) -> None:
         self._note("scram_rejected", authcid)
+
+    def typed_in_clear(self, authcid: str, password: Secret) -> None:
+        self.in_clear.append((authcid, password.reveal()))

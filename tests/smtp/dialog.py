@@ -93,6 +93,8 @@ class FakeCredentials:
 
     async def scram_rejected(self, authcid: str) -> None: ...
 
+    def typed_in_clear(self, authcid: str, password: Secret) -> None: ...
+
 
 @dataclass
 class Run:

@@ -46,7 +46,8 @@ class Candidate:
 
 class Access:
     """`directory` knows the accounts. `secret` makes the invented SCRAM salts: give the same one after a restart, or a
-    patient stranger could tell invented salts from real ones. `clock` in seconds, only forward."""
+    patient stranger could tell invented salts from real ones. `clock` in seconds, only forward. `in_clear` is told (peer, our
+    port, name, password) of what was sent outside of TLS."""
 
     def __init__(
         self,
@@ -66,6 +67,7 @@ class Access:
         self.sleep = sleep
         self.pair_lines = Lines(1, self.policy.line)
         self.block_lines = Lines(self.policy.per_block, self.policy.line)
+        self.in_clear: Callable[[str, int, str, Secret], None] = _nobody_cares
         self._secret = secret or secrets.token_bytes(32)
 
     def change(self, policy: Policy) -> None:
@@ -113,6 +115,10 @@ class Access:
     def close(self) -> None:
         """End the threads."""
         self.verifier.close()
+
+
+def _nobody_cares(_peer: str, _port: int, _authcid: str, _password: Secret) -> None:
+    """Until somebody does (`exposure.Exposures.note`)."""
 
 
 class PeerCredentials:
@@ -196,6 +202,10 @@ class PeerCredentials:
         self._refuse_throttled(candidate)
         self._access.throttle.failed(self._peer, candidate.name, self._access.clock())
         await self._dismiss(candidate)
+
+    def typed_in_clear(self, authcid: str, password: Secret) -> None:
+        """See `Credentials.typed_in_clear`."""
+        self._access.in_clear(self._peer, self._link.local_port, authcid, password)
 
     def _refuse_throttled(self, candidate: Candidate) -> None:
         seconds = self._access.throttle.wait(self._peer, candidate.name, self._access.clock())

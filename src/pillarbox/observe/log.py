@@ -29,6 +29,8 @@ EVENT_LEVELS = {
     "login_refused": logging.WARNING,
     "login_deferred": logging.WARNING,
     "password_in_clear": logging.WARNING,
+    "password_exposed": logging.WARNING,
+    "notice_failed": logging.ERROR,
     "refused": logging.WARNING,
     "write_stalled": logging.INFO,
     "starttls_injection": logging.WARNING,

@@ -50,6 +50,10 @@ class Credentials(Protocol):
     async def scram_rejected(self, authcid: str) -> None:
         """The client's proof was wrong: counts as a wrong password; returns after the delay."""
 
+    def typed_in_clear(self, authcid: str, password: Secret) -> None:
+        """These were sent outside of TLS, and refused. Returns at once, and nothing that the peer can see depends on it:
+        whether it was the password is found out later, for its owner alone."""
+
 
 class Exchange(Protocol):
     """One running authentication exchange.

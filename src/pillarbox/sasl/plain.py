@@ -4,6 +4,8 @@ Security: strangers feed this. The message is split at NUL and nothing else; onl
 declare leave it.
 """
 
+import binascii
+
 from pillarbox.sasl.api import BadExchange, Credentials, Identity
 from pillarbox.sasl.authorisation import authorise
 from pillarbox.sasl.secret import Secret
@@ -24,14 +26,39 @@ class PlainExchange:
         """See `Exchange.step`."""
         if response is None:
             return b""
-        fields = response.split(b"\0")
-        if len(fields) != 3:
-            raise BadExchange("PLAIN needs an authorization identity, a name and a password")
-        authzid, authcid, password = map(text, fields)
-        if not authcid or not password:
-            raise BadExchange("the name or the password is empty")
-        identity = await self._credentials.check_password(authcid, Secret(password))
+        authzid, authcid, password = _fields(response)
+        identity = await self._credentials.check_password(authcid, password)
         return authorise(identity, authcid=authcid, authzid=authzid)
+
+
+def in_clear(credentials: Credentials, mechanism: str, message: bytes) -> None:
+    """Tell `credentials` what an initial response gave away outside of TLS, if the mechanism is one that shows passwords."""
+    if mechanism.upper() == "PLAIN":
+        try:
+            _, authcid, password = _fields(message)
+        except BadExchange:
+            return
+        credentials.typed_in_clear(authcid, password)
+
+
+def in_clear_base64(credentials: Credentials, mechanism: bytes, initial: bytes) -> None:
+    """The same for what a line says."""
+    try:
+        message = binascii.a2b_base64(initial, strict_mode=True)
+    except binascii.Error:
+        return
+    in_clear(credentials, mechanism.decode("latin-1"), message)
+
+
+def _fields(message: bytes) -> tuple[str, str, Secret]:
+    """authzid, authcid and password. Raises BadExchange."""
+    fields = message.split(b"\0")
+    if len(fields) != 3:
+        raise BadExchange("PLAIN needs an authorization identity, a name and a password")
+    authzid, authcid, password = map(text, fields)
+    if not authcid or not password:
+        raise BadExchange("the name or the password is empty")
+    return authzid, authcid, Secret(password)
 
 
 def text(octets: bytes) -> str:

@@ -8,12 +8,13 @@ import os
 import secrets
 import socket
 import ssl
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from pillarbox.access.exposure import Exposures
 from pillarbox.access.service import Access
 from pillarbox.net.admission import AdmissionLimits
 from pillarbox.net.connections import Connections, Service
@@ -27,6 +28,7 @@ from pillarbox.server.certificates import CertificateError, CertificateWatch, re
 from pillarbox.server.config import ConfigError
 from pillarbox.server.control import NAME as CONTROL_SOCKET
 from pillarbox.server.control import ControlServer
+from pillarbox.server.notice import Notices
 from pillarbox.server.services import Parts, access_policy, make_services, transfer_policy
 from pillarbox.server.settings import Config
 from pillarbox.store.api import Store, StoreError
@@ -146,9 +148,11 @@ class Server:
         await self._start_control()
         await self._start_relaying()
         watch = CertificateWatch(self.reload_certificates, self._renew, self._certificate_paths)
-        watching = asyncio.create_task(watch.run(), name="certificates")
-        watching.add_done_callback(self._on_task_end)
-        self._tasks.append(watching)
+        self._start_task("certificates", watch.run())
+        notices = Notices(self._store, self.host_name, lambda: self.addresses, self._tell)
+        exposures = Exposures(self._access, notices.password_exposed)
+        self._access.in_clear = exposures.note
+        self._start_task("exposures", exposures.run())
         for listener in self._listeners.values():
             await listener.start()
         self._tell("started", **{name: f"{host}:{port}" for name, (host, port) in self.addresses.items()})
@@ -302,6 +306,12 @@ class Server:
         except (ConfigError, OSError) as error:
             raise StartError(f"outgoing mail cannot be set up: {error}") from error
         self._relaying.start()
+
+    def _start_task(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        """Work that goes on until `stop`."""
+        task = asyncio.create_task(work, name=name)
+        task.add_done_callback(self._on_task_end)
+        self._tasks.append(task)
 
     def _on_task_end(self, task: "asyncio.Task[None]") -> None:
         if not task.cancelled() and (error := task.exception()) is not None:

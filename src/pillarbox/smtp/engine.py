@@ -12,6 +12,7 @@ import re
 from pillarbox.mail.status import Refused, Reply
 from pillarbox.sasl import registry as sasl
 from pillarbox.sasl.api import Credentials
+from pillarbox.sasl.plain import in_clear_base64
 from pillarbox.smtp import commands, extensions
 from pillarbox.smtp.policy import Policy
 from pillarbox.smtp.registry import CommandEntry, When
@@ -228,19 +229,22 @@ class SmtpEngine:
             raise Refused(_UNKNOWN)
         if len(line) + 2 > session.policy.max_command and verb != b"AUTH":
             raise Refused(_TOO_LONG)
-        self._check_order(entry)
+        self._check_order(entry, octets)
         try:
             arguments = octets.decode("utf-8" if entry.utf8 else "ascii").strip(" \t")
         except UnicodeDecodeError:
             raise Refused(_NOT_UTF8 if entry.utf8 else _NOT_ASCII) from None
         return await entry.command.parse(arguments).run(session)
 
-    def _check_order(self, entry: CommandEntry) -> None:
-        """Whether the command exists here and is in order. Raises Refused."""
+    def _check_order(self, entry: CommandEntry, octets: bytes) -> None:
+        """Whether the command, with `octets` behind its verb, exists here and is in order. Raises Refused."""
         session = self._session
         if session.policy.submission and session.tls is None and not entry.before_tls:
             if entry.verb == "AUTH":
                 self._link.emit("password_in_clear", command="AUTH")
+                mechanism, _, initial = octets.strip().partition(b" ")
+                if session.credentials is not None:
+                    in_clear_base64(session.credentials, mechanism, initial.strip())
             raise Refused(_NEEDS_TLS)  # RFC 3207 §4
         if entry.offered is not None and not entry.offered(session):
             raise Refused(_ABSENT)

@@ -14,6 +14,7 @@ from pillarbox.imap.registry import Dialogue, State, command
 from pillarbox.imap.response import Completion, bad, no, ok
 from pillarbox.imap.session import Session
 from pillarbox.sasl.api import AuthenticationFailed, AuthenticationUnavailable, BadExchange, Exchange, Identity
+from pillarbox.sasl.plain import in_clear
 from pillarbox.sasl.registry import TlsRequired, UnknownMechanism, exchange
 from pillarbox.wire.outbox import Outbox
 
@@ -39,6 +40,7 @@ class Authenticate:
             running = exchange(self.mechanism, session.credentials, tls=session.link.tls, nonce=session.nonce)
         except TlsRequired:
             session.link.emit("password_in_clear", command="AUTHENTICATE")
+            in_clear(session.credentials, self.mechanism, self.initial or b"")
             raise Refused("Passwords are taken inside TLS only: use STARTTLS, or port 993", "PRIVACYREQUIRED") from None
         except UnknownMechanism:
             raise Refused("That mechanism is not known here", "CANNOT") from None

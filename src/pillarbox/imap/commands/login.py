@@ -32,6 +32,7 @@ class Login:
     async def run(self, session: Session, out: Outbox) -> Completion:
         if session.link.tls is None:
             session.link.emit("password_in_clear", command="LOGIN")
+            session.credentials.typed_in_clear(self.name, self.password)
             raise Refused("Passwords are taken inside TLS only: use STARTTLS, or port 993", "PRIVACYREQUIRED")
         try:
             identity = await session.credentials.check_password(self.name, self.password)

@@ -8,6 +8,7 @@ from pillarbox.pop3.reply import listing
 from pillarbox.pop3.session import NO_TLS, Session
 from pillarbox.sasl import registry as sasl
 from pillarbox.sasl.api import BadExchange, Exchange, Identity
+from pillarbox.sasl.plain import in_clear_base64
 
 
 @capability("SASL")
@@ -22,6 +23,7 @@ async def auth(session: Session, argument: bytes) -> bytes:
     if session.link.tls is None:
         if initial:
             session.link.emit("password_in_clear", command="AUTH")
+            in_clear_base64(session.credentials, name, initial.strip())
         raise Refused(NO_TLS)
     if not name:
         return listing("Mechanisms follow", sasl.offered(session.link.tls))

@@ -15,22 +15,24 @@ def _announced(session: Session) -> str | None:
 @command("USER name", state=State.AUTHORIZATION, rfc="RFC 1939 §7", capability="USER")
 async def user(session: Session, argument: bytes) -> bytes:
     """Whatever the name is, it is fine until PASS: nobody learns here which names exist."""
+    name = _text(argument).strip()
+    if not name and session.link.tls is not None:
+        raise BadSyntax("A name is expected")
+    session.username = name  # outside of TLS it serves to warn its owner; STLS forgets it
     if session.link.tls is None:
         raise Refused(NO_TLS)
-    name = _text(argument).strip()
-    if not name:
-        raise BadSyntax("A name is expected")
-    session.username = name
     return ok("Now the password")
 
 
 @command("PASS password", state=State.AUTHORIZATION, rfc="RFC 1939 §7")
 async def password(session: Session, argument: bytes) -> bytes:
     """The password is everything after the first space, further spaces included."""
+    name, session.username = session.username, None
     if session.link.tls is None:
         session.link.emit("password_in_clear", command="PASS")
+        if name:
+            session.credentials.typed_in_clear(name, Secret(_text(argument)))
         raise Refused(NO_TLS)
-    name, session.username = session.username, None
     if name is None:
         raise BadSyntax("USER comes first")
     secret = Secret(_text(argument))
