@@ -81,7 +81,9 @@ async def test_a_wrong_one_counts_as_a_wrong_password_and_tells_nobody(watch: Wa
         watch.type("nobody@example.test", WRONG, f"198.51.{number}.1")
     await watch.work()
     assert watch.told == []
-    assert len(bench.compared) == 2  # the same account from the same block, the same wrong password: not looked at twice
+    assert (
+        len(bench.compared) == 2
+    )  # the same account from the same block, the same wrong password: not looked at twice
     for _ in range(bench.policy.block.burst - 1):
         assert throttle.wait(ELSEWHERE, "x@example.test", bench.now) == 0
         throttle.failed(ELSEWHERE, "x@example.test", bench.now)

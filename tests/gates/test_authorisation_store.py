@@ -26,7 +26,6 @@ BY_NUMBER: dict[str, Attempt] = {
     "email_ids": lambda mail, bob, box: mail.email_ids(bob, box, [1]),
     "octets": lambda mail, bob, box: mail.octets(bob, box, 1),
     "contents": lambda mail, bob, box: mail.contents(bob, box, [1]),
-    "contents": lambda mail, bob, box: mail.contents(bob, box, [1]),
     "may_hold": lambda mail, bob, box: mail.may_hold(bob, box, "zinnober"),
     "find_message_id": lambda mail, bob, box: mail.find_message_id(bob, box, "<Zinnober@example.test>"),
 }

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from pillarbox.access.passwords import NOBODY
 from pillarbox.access.recent import Recent
 from pillarbox.access.service import Access
-from pillarbox.access.throttle import address_block
 from pillarbox.access.verifier import Overloaded
 from pillarbox.sasl.api import AuthenticationUnavailable
 from pillarbox.sasl.secret import Secret
@@ -52,6 +51,7 @@ class _Typed:
     authcid: str
     password: Secret
     exposure: Exposure
+    block: str
 
 
 Tell = Callable[[Account, Exposure], Awaitable[None]]
@@ -82,20 +82,19 @@ class Exposures:
 
     def note(self, peer: str, port: int, authcid: str, password: Secret) -> None:
         """Somebody sent these. Returns at once, whatever they are."""
-        block = address_block(peer)[0]
+        block = self._access.throttle.blocks.of(peer)[0]
         if self._waiting.full() or self._blocks.get(block, 0) >= WAITING_PER_BLOCK:
             return
         self._blocks[block] = self._blocks.get(block, 0) + 1
-        self._waiting.put_nowait(_Typed(authcid, password, Exposure(peer, port, self._clock())))
+        self._waiting.put_nowait(_Typed(authcid, password, Exposure(peer, port, self._clock()), block))
 
     async def run(self) -> None:
         """Work until cancelled."""
         while True:
             typed = await self._waiting.get()
-            block = address_block(typed.exposure.peer)[0]
-            self._blocks[block] -= 1
-            if not self._blocks[block]:
-                del self._blocks[block]
+            self._blocks[typed.block] -= 1
+            if not self._blocks[typed.block]:
+                del self._blocks[typed.block]
             try:
                 await self._judge(typed)
             except (AuthenticationUnavailable, Overloaded):
@@ -107,7 +106,7 @@ class Exposures:
         access, exposure = self._access, typed.exposure
         candidate = await access.candidate(typed.authcid)
         name, now = candidate.name, access.clock()
-        pair = f"{address_block(exposure.peer)[0]} {name}"
+        pair = f"{typed.block} {name}"
         count = self._counts.get(name, now) or 0
         if self._seen.get(pair, now) or count >= PER_ACCOUNT or access.throttle.wait(exposure.peer, name, now) > 0:
             return
