@@ -156,6 +156,12 @@ LIMITS = (
     Limit("POP3: failed logins on one connection", "pop3.policy:Policy.failed_logins", "", "pop3/test_tls_and_ends.py"),
     Limit("POP3: silence before login", "pop3.policy:Policy.login_timeout", "seconds", "pop3/test_tls_and_ends.py"),
     Limit("POP3: silence after login", "pop3.policy:Policy.timeout", "seconds", "pop3/test_tls_and_ends.py"),
+    Limit("mailboxes of one account", "store.names:MAX_MAILBOXES", "", "store/test_contract_mailboxes.py"),
+    Limit("levels of a mailbox's name", "store.names:MAX_LEVELS", "", "store/test_contract_mailboxes.py"),
+    Limit("IMAP: ranges in one message set", "imap.grammar:MAX_RANGES", "", "imap/test_grammar.py"),
+    Limit(
+        "lines of one kind that strangers provoke", "observe.damper:LINES", "in 10 seconds", "observe/test_damper.py"
+    ),
     Limit("MIME: parts inside of parts", "mail.mime:MAX_DEPTH", "", "mail/test_mime.py"),
     Limit("MIME: parts of a message", "mail.mime:MAX_PARTS", "", "mail/test_mime.py"),
 )

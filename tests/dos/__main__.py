@@ -39,8 +39,8 @@ def details(outcome: Outcome) -> str:
     lines.append("  during: " + ", ".join(f"{o} {outcome.during.count(o)}" for o in OPERATIONS))
     lines.append("  after:  " + ", ".join(f"{o} {cell(outcome.after, o)}" for o in OPERATIONS))
     lines.append(
-        f"  done: {outcome.done}; lag {outcome.lag} s; descriptors {outcome.descriptors}; "
-        f"waited for a processor {outcome.waited:.0%}; PSS at the end {outcome.end / MIB:.0f}"
+        f"  done: {outcome.done}; lag {outcome.lag[0]} s, of which computed {outcome.lag[1]}; "
+        f"descriptors {outcome.descriptors}; waited {outcome.waited:.0%}; PSS at the end {outcome.end / MIB:.0f}"
     )
     for name, samples in (("before", outcome.before), ("during", outcome.during), ("after", outcome.after)):
         lines += [f"  {name}: {o}: {len(e)} errors, like {e[0]}" for o, e in samples.errors.items()]

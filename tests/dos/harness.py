@@ -53,7 +53,7 @@ class Outcome:
     processor: float
     waited: float
     descriptors: int
-    lag: float
+    lag: tuple[float, float]
     bugs: list[str]
 
 

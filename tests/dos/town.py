@@ -128,6 +128,7 @@ class Town(Child):
                 total += int((task / "schedstat").read_text().split()[1])
         return total / 1e9
 
-    def worst_lag(self) -> float:
-        """The greatest lag of the event loop that it wrote about, in seconds."""
-        return max((float(e["lag"]) for e in self.events() if e.get("event") == "loop_late"), default=0.0)
+    def worst_lag(self) -> tuple[float, float]:
+        """The greatest lag of the event loop that it wrote about, and how much of it the loop computed; both in seconds."""
+        late = [(float(e["lag"]), float(e["computed"])) for e in self.events() if e.get("event") == "loop_late"]
+        return max(late, default=(0.0, 0.0))

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pillarbox.imap.errors import BadSyntax
-from pillarbox.imap.grammar import Cursor
+from pillarbox.imap.grammar import MAX_RANGES, Cursor
 from pillarbox.imap.message_set import STAR, MessageSet
 
 Rule = Callable[[Cursor], object]
@@ -93,6 +93,16 @@ TABLE: list[tuple[Rule, bytes, object]] = [
     (Cursor.date, b'"1-Feb-1994', BAD),
     (Cursor.date, b"30-Feb-1994", BAD),
 ]
+
+
+def test_a_set_is_bounded_but_long_ones_are_taken() -> None:
+    """Its work is done in one go, so that others wait for it."""
+    many = b",".join(b"%d" % (2 * n + 1) for n in range(MAX_RANGES))
+    value = read(Cursor.uid_set, many)
+    assert isinstance(value, MessageSet)
+    assert len(value.ranges) == MAX_RANGES
+    assert read(Cursor.uid_set, many + b",7777777") is BAD
+    assert read(Cursor.number_set, b",".join([b"1:*"] * 100_000)) == MessageSet(((1, STAR),))
 
 
 @pytest.mark.parametrize(("rule", "octets", "value"), TABLE)

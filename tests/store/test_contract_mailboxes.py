@@ -1,5 +1,7 @@
 """The contract of every home: mailboxes, their names, their lives, subscriptions."""
 
+import asyncio
+
 import pytest
 
 from pillarbox.store.api import (
@@ -10,6 +12,7 @@ from pillarbox.store.api import (
     NoSuchAccount,
     NoSuchMailbox,
     Store,
+    TooManyMailboxes,
 )
 from pillarbox.store.changes import Change, MailboxesChanged, MessagesAdded, MessagesExpunged
 from pillarbox.store.spool import Spool
@@ -44,7 +47,9 @@ async def test_special_use_is_kept(store: Store, alice: int) -> None:
     assert found["Important"].special_use == "\\Flagged"
 
 
-@pytest.mark.parametrize("name", ["", "/", "a/", "/a", "a//b", "a/../b", ".", "a\x00", "a\nb", "a\x7f", "x" * 1001])
+@pytest.mark.parametrize(
+    "name", ["", "/", "a/", "/a", "a//b", "a/../b", ".", "a\x00", "a\nb", "a\x7f", "x" * 1001, "/".join("a" * 51)]
+)
 async def test_names_that_cannot_be(store: Store, alice: int, name: str) -> None:
     with pytest.raises(BadMailboxName):
         await store.mail.create(alice, name)
@@ -191,3 +196,23 @@ async def test_accounts_do_not_see_each_other(store: Store, alice: int) -> None:
         await store.mail.open(bob, "private")
     with pytest.raises(NoSuchMailbox):
         await store.mail.open_by_id(bob, info.id)
+
+
+async def test_mailboxes_and_subscriptions_are_bounded(
+    store: Store, alice: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program that has gone mad, or its owner, cannot make every LIST slow and the memory full."""
+    monkeypatch.setattr("pillarbox.store.names.MAX_MAILBOXES", 10)
+    outcomes = await asyncio.gather(
+        *(store.mail.create(alice, f"M{n}") for n in range(30)), return_exceptions=True
+    )  # fmt: skip
+    assert sum(isinstance(outcome, TooManyMailboxes) for outcome in outcomes) == 30 - (10 - len(DEFAULT_MAILBOXES))
+    assert len(await store.mail.mailboxes(alice)) == 10
+    await store.mail.delete(alice, "M0")
+    await store.mail.create(alice, "again")
+    for number in range(10 - len(DEFAULT_MAILBOXES)):
+        await store.mail.subscribe(alice, f"nowhere{number}", subscribed=True)
+    with pytest.raises(TooManyMailboxes):
+        await store.mail.subscribe(alice, "nowhere", subscribed=True)
+    assert len(await store.mail.subscriptions(alice)) == 10
+    await store.mail.subscribe(alice, "nowhere0", subscribed=False)

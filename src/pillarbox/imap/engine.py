@@ -26,6 +26,7 @@ _START = re.compile(b"(" + TAG.pattern + rb") ((?:[Uu][Ii][Dd] )?[A-Za-z0-9]+)")
 _REFUSALS: tuple[tuple[type[api.StoreError], Completion], ...] = (
     (api.NoSuchMailbox, no("There is no such mailbox", "NONEXISTENT")),
     (api.MailboxExists, no("There is a mailbox of that name already", "ALREADYEXISTS")),
+    (api.TooManyMailboxes, no("There are as many as there may be: delete some first", "LIMIT")),
     (api.BadMailboxName, no("That name is not possible for a mailbox, or not for this command", "CANNOT")),
     (api.OverQuota, no("The account has no room for this: delete something first", "OVERQUOTA")),
     (api.StoreUnavailable, no("The server cannot keep anything just now: try again later", "UNAVAILABLE")),

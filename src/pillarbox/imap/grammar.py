@@ -39,6 +39,7 @@ _MONTHS = {month.lower().encode(): n for n, month in enumerate(calendar.month_ab
 
 MAX_NUMBER = 2**32 - 1
 MAX_NUMBER64 = 2**63 - 1
+MAX_RANGES = 20_000  # of one set: some 20 milliseconds; other servers stop at lines of 64 KiB, which hold half as many
 MAX_FLAG = 255  # octets: a keyword is a word, not a document
 
 
@@ -218,7 +219,10 @@ class Cursor:
         if found is None:
             raise BadSyntax("Expected a set of message numbers")
         ranges = []
-        for part in found[0].split(b","):
+        parts = dict.fromkeys(found[0].split(b","))
+        if len(parts) > MAX_RANGES:
+            raise BadSyntax("Expected fewer ranges in one set")
+        for part in parts:
             low, colon, high = part.partition(b":")
             first = _place(low)
             ranges.append((first, _place(high) if colon else first))

@@ -14,6 +14,7 @@ from typing import Any, TextIO
 
 import structlog
 
+from pillarbox.observe.damper import Damper
 from pillarbox.sasl.secret import Secret
 from pillarbox.wire.engine import Link
 
@@ -32,6 +33,8 @@ EVENT_LEVELS = {
     "password_exposed": logging.WARNING,
     "notice_failed": logging.ERROR,
     "refused": logging.WARNING,
+    "made_room": logging.WARNING,
+    "lines_left_out": logging.WARNING,
     "write_stalled": logging.INFO,
     "starttls_injection": logging.WARNING,
     "certificates_not_reloaded": logging.ERROR,
@@ -163,6 +166,7 @@ class Log:
     def __init__(self, *, level: str = "info") -> None:
         self._least = LEVELS[level]
         self._lost = 0
+        self._damper = Damper()
         self._logger = structlog.get_logger().bind()  # bound once: the proxy binds anew for each line
 
     def set_level(self, level: str) -> None:
@@ -179,7 +183,10 @@ class Log:
         """Something happened on a connection."""
         if EVENT_LEVELS.get(event, logging.INFO) < self._least:
             return
-        self._write(event, {"connection": link.id, "peer": link.peer, **facts})
+        for left_out, lines in self._damper.left_out(time.monotonic()).items():
+            self._write("lines_left_out", {"about": left_out, "lines": lines})
+        if self._damper.passes(event):
+            self._write(event, {"connection": link.id, "peer": link.peer, **facts})
 
     def _write(self, event: str, facts: dict[str, Any]) -> None:
         level = EVENT_LEVELS.get(event, logging.INFO)

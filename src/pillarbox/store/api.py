@@ -58,6 +58,10 @@ class MailboxExists(StoreError):
     """The name is taken."""
 
 
+class TooManyMailboxes(StoreError):
+    """The account has as many mailboxes, or subscriptions, as one may have."""
+
+
 class BadMailboxName(StoreError):
     """The name cannot be a mailbox's name, or the mailbox cannot be renamed or deleted (INBOX)."""
 

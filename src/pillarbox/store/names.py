@@ -7,10 +7,16 @@ import re
 from functools import lru_cache
 
 from pillarbox.mail.address import Address, BadAddress, normalise_domain
-from pillarbox.store.api import INBOX, SEPARATOR, BadMailboxName
+from pillarbox.store.api import INBOX, SEPARATOR, BadMailboxName, TooManyMailboxes
 
 MAX_NAME = 1000
 """Octets (UTF-8) of a whole mailbox name: far above what people type, far below a command line's limit."""
+
+MAX_LEVELS = 50
+"""Levels of a name. Each one that is missing becomes a mailbox."""
+
+MAX_MAILBOXES = 10_000
+"""Of one account, and as many subscriptions: every session's LIST and STATUS goes through them."""
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
@@ -27,6 +33,8 @@ def mailbox_name(name: str) -> str:
         raise BadMailboxName(f"a mailbox name has at most {MAX_NAME} octets")
     first, separator, rest = name.partition(SEPARATOR)
     levels = [first, *rest.split(SEPARATOR)] if separator else [first]
+    if len(levels) > MAX_LEVELS:
+        raise BadMailboxName(f"a mailbox name has at most {MAX_LEVELS} levels")
     if not all(levels):
         raise BadMailboxName(f"a mailbox name must not be empty, nor begin or end with {SEPARATOR}, nor double it")
     if "." in levels or ".." in levels:
@@ -38,6 +46,12 @@ def parents(name: str) -> list[str]:
     """The names above a mailbox, from the top: "a/b/c" has "a" and "a/b"."""
     levels = name.split(SEPARATOR)
     return [SEPARATOR.join(levels[:i]) for i in range(1, len(levels))]
+
+
+def require_room(taken: int) -> None:
+    """Whether an account that has so many mailboxes, or subscriptions, may get one more. Raises TooManyMailboxes."""
+    if taken >= MAX_MAILBOXES:
+        raise TooManyMailboxes(f"an account has at most {MAX_MAILBOXES} mailboxes and as many subscriptions")
 
 
 def address_key(address: str) -> str:

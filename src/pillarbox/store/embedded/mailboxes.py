@@ -14,7 +14,7 @@ from pillarbox.store.embedded.incoming import new_id
 from pillarbox.store.embedded.messages import stage_move
 from pillarbox.store.embedded.selection import Selection
 from pillarbox.store.embedded.state import Mailbox, Owner
-from pillarbox.store.names import mailbox_name, parents
+from pillarbox.store.names import mailbox_name, parents, require_room
 from pillarbox.store.view import MailboxView
 
 
@@ -23,6 +23,7 @@ def create(batch: Batch, account: int, name: str, special_use: str) -> MailboxIn
     owner = batch.restructure(account)
     name = mailbox_name(name)
     _require_free(owner.owner, name)
+    require_room(len(owner.owner.mailboxes) + sum(m.account == account for m in batch.created))
     mailbox = stage_mailbox(batch, owner.owner, name, special_use)
     stage_structure(batch, owner)
     return owner.owner.info(mailbox)
@@ -97,6 +98,7 @@ def subscribe(batch: Batch, account: int, name: str, *, subscribed: bool) -> Non
     if subscribed == (name in owner.subscriptions):
         return
     if subscribed:
+        require_room(len(owner.subscriptions))
         batch.execute("INSERT OR IGNORE INTO subscriptions VALUES (?, ?)", (account, name))
         batch.then(lambda: owner.subscriptions.add(name))
     else:

@@ -21,7 +21,7 @@ from pillarbox.store.api import (
 from pillarbox.store.changes import Change, FlagsChanged, MailboxesChanged, MessagesAdded, MessagesExpunged
 from pillarbox.store.flags import DELETED, Flags
 from pillarbox.store.memory.state import AccountState, Mailbox, State
-from pillarbox.store.names import mailbox_name, parents
+from pillarbox.store.names import mailbox_name, parents, require_room
 from pillarbox.store.turns import Turn, Turns
 from pillarbox.store.view import MailboxView
 
@@ -46,6 +46,7 @@ class MemoryMail:
         owner = self._state.account(account)
         name = mailbox_name(name)
         _require_free(owner, name)
+        require_room(len(owner.mailboxes))
         created = self._state.create_mailbox(owner, name, special_use)
         self._state.publish([MailboxesChanged(account, owner.next_modseq())])
         return owner.info(created)
@@ -95,6 +96,8 @@ class MemoryMail:
         owner = self._state.account(account)
         name = mailbox_name(name)
         if subscribed != (name in owner.subscriptions):
+            if subscribed:
+                require_room(len(owner.subscriptions))
             (owner.subscriptions.add if subscribed else owner.subscriptions.remove)(name)
             self._state.publish([MailboxesChanged(account, owner.next_modseq())])
 
