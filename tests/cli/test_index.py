@@ -2,7 +2,8 @@
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -56,8 +57,8 @@ class Server:
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
         self.store = self.run(EmbeddedStore.open(directory))
-        administration = Administration(self.store)
-        self._control = ControlServer(directory / NAME, administration.perform, refusal=Refusal)
+        self.administration = Administration(self.store)
+        self._control = ControlServer(directory / NAME, self.administration.perform, refusal=Refusal)
         self.run(self._control.start())
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
@@ -127,3 +128,22 @@ def test_an_unknown_account_is_refused(command: str, server: Server, data: Path)
     refused = run(data, f"index {command} carl@example.test")
     assert isinstance(refused.exception, Problem)
     assert "no account carl@example.test" in refused.exception.what
+
+
+def test_fsck_of_a_running_server_says_how_far_it_is(
+    server: Server, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[int, int]] = []
+
+    @contextmanager
+    def bar(_what: str) -> Iterator[Callable[[int, int], None]]:
+        yield lambda done, total: told.append((done, total))
+
+    monkeypatch.setattr("pillarbox.cli.progress.progress_bar", bar)
+    monkeypatch.setattr("pillarbox.cli.fsck._LOOK", 0.001)
+    administration = server.administration
+    administration._checked = (1, 3)
+    assert run(data, "fsck").stdout == "The store is sound.\n"
+    assert told
+    assert all(0 <= done <= total for done, total in told)
+    assert administration._checked is None

@@ -9,6 +9,8 @@ from pillarbox.cli.place import ConfigFile, DataDirectory
 if TYPE_CHECKING:
     from pathlib import Path
 
+_LOOK = 0.3  # seconds between two looks at how far the server is
+
 PATIENCE = 86400.0
 """Seconds for a running server to read all mail that it has."""
 
@@ -22,13 +24,13 @@ def fsck(
     """Check the whole store, octet by octet, also while the server runs. Exit status 1 when something is wrong."""
     import asyncio
 
-    from pillarbox.cli.administer import NoServer, by_server
+    from pillarbox.cli.administer import NoServer
     from pillarbox.cli.place import data_directory
     from pillarbox.cli.show import say
 
     directory = data_directory(config, data)
     try:
-        problems = by_server(directory, "check_store", {"repair": repair}, patience=PATIENCE)
+        problems = _by_server(directory, repair=repair)
         for problem in problems:
             say(f"{problem}.")
     except NoServer:
@@ -45,6 +47,38 @@ def fsck(
     else:
         say(f"{len(problems)} problems, all repaired.")
     raise typer.Exit(1 if left else 0)
+
+
+def _by_server(directory: "Path", *, repair: bool) -> list[str]:
+    """Have the running server do it, with a progress bar on a terminal. Raises NoServer, Problem."""
+    from concurrent.futures import Future
+    from threading import Thread
+
+    from pillarbox.cli.administer import NoServer, by_server
+    from pillarbox.cli.problem import Problem
+    from pillarbox.cli.progress import progress_bar
+
+    done: Future[list[str]] = Future()
+
+    def ask() -> None:
+        try:
+            done.set_result(by_server(directory, "check_store", {"repair": repair}, patience=PATIENCE))
+        except BaseException as error:
+            done.set_exception(error)
+
+    Thread(target=ask, daemon=True).start()  # a daemon: Ctrl-C must not wait for it
+    with progress_bar("checking messages") as progress:
+        while True:
+            try:
+                return done.result(_LOOK)
+            except TimeoutError:
+                if done.done():
+                    raise
+            try:
+                if (far := by_server(directory, "check_progress", {})) is not None:
+                    progress(*far)
+            except (NoServer, Problem):
+                pass  # an older server, or one that ends: the other answer says so
 
 
 def _make_index_anew_if_needed(directory: "Path", *, repair: bool) -> None:

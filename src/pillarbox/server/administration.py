@@ -65,6 +65,7 @@ class Administration:
         self._hash = hashing
         self._queue_changed = queue_changed
         self._clock = clock
+        self._checked: tuple[int, int] | None = None
         self._throttle = throttle
         self._monotonic = monotonic
 
@@ -262,7 +263,17 @@ class Administration:
         check: Check | None = getattr(self._store, "check", None)
         if check is None:
             raise Refusal("This store is not on a disk: there is nothing to check.")
-        return [problem async for problem in check.problems(repair=repair)]
+        try:
+            return [problem async for problem in check.problems(repair=repair, progress=self._note_progress)]
+        finally:
+            self._checked = None
+
+    def _note_progress(self, done: int, total: int) -> None:
+        self._checked = (done, total)
+
+    async def check_progress(self) -> tuple[int, int] | None:
+        """How many messages `check_store` has read, of how many; None when it does not run."""
+        return self._checked
 
     def _search_index(self) -> SearchIndex:
         index: SearchIndex | None = getattr(self._store, "indexer", None)

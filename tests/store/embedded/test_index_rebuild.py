@@ -181,3 +181,46 @@ async def test_trouble_of_the_disk_is_tried_again(
     assert await again.mail.may_hold(alice, inbox, "elephants") == elephants
     assert [event for event, _ in observed] == ["search_index_failed"] * 2
     await again.close()
+
+
+async def found(store: EmbeddedStore, *, repair: bool = False) -> list[str]:
+    return [problem async for problem in store.check.problems(repair=repair)]
+
+
+def lost_texts(index: apsw.Connection) -> None:
+    index.execute("DELETE FROM texts WHERE rowid IN (1, 2)")
+
+
+def other_texts(index: apsw.Connection) -> None:
+    index.execute("DELETE FROM texts")
+    index.execute(
+        "INSERT INTO texts (rowid, text) SELECT value, 'something else' FROM json_each(?)",
+        (str([*range(1, COUNT + 1)]),),
+    )
+
+
+def broken_pages(index: apsw.Connection) -> None:
+    index.execute("UPDATE texts_data SET block = zeroblob(length(block)) WHERE id > 10")
+
+
+HARMS = {"lacks 2 messages": lost_texts, "does not know what blob": other_texts, "is damaged (": broken_pages}
+
+
+@pytest.mark.parametrize("expected", HARMS)
+async def test_fsck_looks_at_the_index_too(expected: str, store: EmbeddedStore, alice: int, folder: Path) -> None:
+    inbox, elephants = await fill(store, alice)
+    assert await found(store) == []
+    await store.indexer.catch_up()
+    assert await found(store) == []
+    await store.close()
+    index = text_index.connect(folder, writer=True)
+    HARMS[expected](index)
+    index.close()
+    again = await EmbeddedStore.open(folder)
+    [problem] = await found(again)
+    assert expected in problem
+    assert (await found(again, repair=True))[0].endswith(": repaired")
+    await again.indexer.catch_up()
+    assert await again.mail.may_hold(alice, inbox, "elephants") == elephants
+    assert await found(again) == []
+    await again.close()

@@ -14,7 +14,7 @@ from pillarbox.mail.mime import parse
 from pillarbox.mail.search_text import folded
 from pillarbox.mail.text import body_texts, header_text
 from pillarbox.store.api import NewMessage, Relay
-from pillarbox.store.embedded import EmbeddedStore, indexer, text_index
+from pillarbox.store.embedded import EmbeddedStore, blob_texts, indexer, text_index
 from pillarbox.store.embedded.text_index import TEXT_FILE
 from pillarbox.store.spool import Spool
 
@@ -169,7 +169,7 @@ async def test_copies_are_found_and_what_went_leaves_the_index(home: EmbeddedSto
 async def test_what_cannot_be_indexed_wholly_always_counts(home: EmbeddedStore) -> None:
     long = b"Subject: long\r\n\r\n" + b"words and words \r\n" * (MAX_TEXT // 16) + b"the end\r\n"
     assert full_text(long)[1] is False
-    huge = b"Subject: huge\r\n\r\n" + b"x" * (indexer.MAX_MESSAGE + 1)
+    huge = b"Subject: huge\r\n\r\n" + b"x" * (blob_texts.MAX_MESSAGE + 1)
     uids = await put(home, [long, huge, b"Subject: short\r\n\r\nwords\r\n"])
     await home.accept(Spool.of(b"Subject: out\r\n\r\nwords\r\n"), [], Relay("Q1", "", [("bob@example.net", {})]))
     await home.indexer.catch_up()

@@ -13,6 +13,7 @@ from typing import Any
 from pillarbox.store.api import Progress, StoreError
 from pillarbox.store.embedded import segments, views
 from pillarbox.store.embedded.batch import Batch
+from pillarbox.store.embedded.indexer import Indexer
 from pillarbox.store.embedded.schema import query
 from pillarbox.store.embedded.segments import RECORD_HEADER, Record
 from pillarbox.store.embedded.state import Mailbox, Owner, State
@@ -49,7 +50,10 @@ def _nobody_waits(_done: int, _total: int) -> None:
 class EmbeddedCheck:
     """Implements `store.api.Check`."""
 
-    def __init__(self, state: State, writer: Writer, views: Views, folder: Path, workers: Workers) -> None:
+    def __init__(
+        self, state: State, writer: Writer, views: Views, folder: Path, workers: Workers, indexer: Indexer
+    ) -> None:
+        self._indexer = indexer
         self._state = state
         self._writer = writer
         self._views = views
@@ -60,7 +64,16 @@ class EmbeddedCheck:
     async def problems(self, *, repair: bool, progress: Progress | None = None) -> AsyncIterator[str]:
         """Everything that is wrong, as sentences; `repair` puts right what can be and says so."""
         self._progress = progress or _nobody_waits
-        for part in (self._index, self._octets, self._references, self._mailboxes, self._rows, self._segments):
+        parts = (
+            self._index,
+            self._octets,
+            self._references,
+            self._mailboxes,
+            self._rows,
+            self._segments,
+            self._searches,
+        )
+        for part in parts:
             async for problem in part(repair):
                 yield problem
 
@@ -235,6 +248,17 @@ class EmbeddedCheck:
                 count = len(await self._workers.run(self._records, number))
                 if count:
                     yield f"segment {number:08x} is unknown to the index; it holds {count} messages"
+
+    async def _searches(self, repair: bool) -> AsyncIterator[str]:  # noqa: FBT001
+        try:
+            found = await self._indexer.problem()
+            if found and repair:
+                await self._indexer.rebuild()
+        except StoreError as error:
+            yield str(error)
+        else:
+            if found:
+                yield f"the full-text index is damaged ({found}): searches may miss mail" + _repaired(repair)
 
     async def count(self, sql: str) -> int:
         """The number that a query gives."""

@@ -1,8 +1,7 @@
 """Fills the full-text index behind deliveries, in small steps while no mail arrives, and asks it for searches.
 
 Invariant: an index that is behind, damaged or gone makes searches slower, never wrong. A damaged one is dropped and made anew.
-A step never holds up the event loop: short messages are decoded on it one at a time, long ones and the index's own work in
-a thread.
+A step never holds up the event loop: the index's own work is done in a thread.
 """
 
 import asyncio
@@ -10,19 +9,17 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
 import apsw
 
-from pillarbox.mail.full_text import full_text
 from pillarbox.store.api import Progress, StoreError, StoreUnavailable
 from pillarbox.store.embedded import text_index
+from pillarbox.store.embedded.blob_texts import BlobTexts, Read, Row
 from pillarbox.store.embedded.reading import BlobReader
 from pillarbox.store.embedded.schema import query
 from pillarbox.store.embedded.state import State
-from pillarbox.store.embedded.text_index import Text
 from pillarbox.store.embedded.writer import Observer
 from pillarbox.store.upkeep import Indexed
 
@@ -35,39 +32,16 @@ STEP = 50
 SMALL_STEP = 20
 """The same while mail arrives without a pause."""
 
-STEP_OCTETS = 4 * 1024 * 1024
-"""Octets of a step's messages, but for the last one's."""
-
-MAX_MESSAGE = 8 * 1024 * 1024
-"""Longer messages are not taken apart here, but read when they are searched."""
-
 _TICK = 0.5  # seconds without a new message after which indexing goes on
 _PAUSE = 20 * _TICK
 _PATIENCE = 120  # ticks: so long deliveries without a pause keep it waiting, then it does a small step each tick
-_AT_ONCE = 64 * 1024  # octets that are decoded within a millisecond
 _RETRY = 60.0  # seconds after trouble of the disk; twice as long each time, up to
 _RETRY_LIMIT = 3600.0
-_REST = 3.0  # times as long as a message took, before the next one: a process that always computes is kept waiting by others
+_SAMPLE = 20  # messages that a check compares with the index
+_NEEDLE = 12  # characters of each
 _NICE = 10  # what the index's thread computes waits for whatever else the machine has to do
 
 _BLOBS = "SELECT id, size, EXISTS (SELECT 1 FROM messages WHERE blob = blobs.id) FROM blobs WHERE "
-
-Row = tuple[int, int, int]
-"""A blob, its octets, whether a message has it."""
-
-
-@dataclass(slots=True)
-class _Read:
-    """What was read of some blobs: their texts, and those that have none."""
-
-    texts: list[Text] = field(default_factory=list)
-    unread: list[int] = field(default_factory=list)
-    last: int = 0
-
-    @property
-    def number(self) -> int:
-        """How many."""
-        return len(self.texts) + len(self.unread)
 
 
 class Indexer:
@@ -80,7 +54,7 @@ class Indexer:
         self._directory = directory
         self._state = state
         self._near = near
-        self._blobs = blobs
+        self._texts = BlobTexts(blobs, observer)
         self._observer = observer
         self._first_new = state.last_blob + 1  # ids from here on may be given and not committed yet
         self._writing = ThreadPoolExecutor(1, "pillarbox-index", _be_nice)
@@ -139,6 +113,16 @@ class Indexer:
 
     async def octets(self) -> int:
         return await asyncio.to_thread(text_index.octets, self._directory)
+
+    async def problem(self) -> str:
+        """What is wrong with the index, read wholly and compared with some messages; "" when nothing is. Raises
+        StoreError."""
+        try:
+            async with self._lock:
+                await self._open()
+                return await self._write(text_index.problem) or await self._sample()
+        except (apsw.Error, OSError) as error:
+            raise StoreUnavailable(f"the full-text index cannot be read now ({error})") from error
 
     async def rebuild(self, account: int | None = None) -> None:
         mailboxes = None if account is None else list(self._state.owner(account).mailboxes)
@@ -317,41 +301,25 @@ class Indexer:
     def _size(self) -> int:
         return STEP if self._patience > 0 or self._hurry else SMALL_STEP
 
-    async def _read(self, rows: list[Row]) -> _Read:
-        """The texts of the first of these blobs: as many as make a step, fewer when a message arrives."""
-        read = _Read()
-        octets = 0
+    async def _read(self, rows: list[Row]) -> Read:
+        """The texts of the first of these blobs, fewer when a message arrives."""
         arrived = self._arrived()
-        clock = asyncio.get_running_loop().time
-        for blob, size, has_message in rows:
-            start = clock()
-            text = await self._text(blob, size) if has_message and size <= MAX_MESSAGE else None
-            if text is None:
-                read.unread.append(blob)
-            else:
-                read.texts.append(text)
-            read.last = blob
-            octets += size
-            await asyncio.sleep(0 if self._hurry else _REST * (clock() - start))
-            way = self._patience > 0 and not self._hurry and self._arrived() != arrived
-            if octets > STEP_OCTETS or way:
-                break
-        return read
+        patient = self._patience > 0 and not self._hurry
+        return await self._texts.read(
+            rows, hurry=bool(self._hurry), stop=lambda: patient and self._arrived() != arrived
+        )
 
-    async def _text(self, blob: int, size: int) -> Text | None:
-        try:
-            octets = await self._blobs.read("?", (blob,), 0, None)
-        except StoreError:  # fsck's business, or a search's
-            return None
-        if octets is None:
-            return None
-        try:
-            if size <= _AT_ONCE:
-                return (blob, *full_text(octets))
-            return (blob, *await asyncio.to_thread(full_text, octets))  # not the nice thread: it takes the lock
-        except Exception as error:  # a fault of ours must not stop the index: the message is read instead
-            self._observer("index_text_failed", reason=f"{type(error).__name__}: {error}", blob=blob)
-            return None
+    async def _sample(self) -> str:
+        """Whether the index has all messages, and names some of them for needles out of their texts."""
+        if missing := await self._ask(text_index.missing):
+            return f"it lacks {missing} messages that it should have"
+        rows: list[Row] = query(self._near, f"{_BLOBS} id <= ? ORDER BY random() LIMIT ?", (self._mark, _SAMPLE))
+        for blob, text, _ in (await self._read(rows)).texts:
+            start = max(0, len(text) // 2 - _NEEDLE)
+            terms = text_index.terms(text[start : start + _NEEDLE].replace("\0", " "))
+            if terms is not None and not await self._ask(text_index.names, blob, terms):
+                return f"it does not know what blob {blob} says"
+        return ""
 
     async def _bury(self) -> None:
         """Take out what is gone."""

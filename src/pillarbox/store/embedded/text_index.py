@@ -196,12 +196,44 @@ def holding(connection: apsw.Connection, mailbox: int, query: str) -> list[int]:
     return [uid for (uid,) in connection.execute(_HOLDING, (query, mailbox))]
 
 
+_NAMES = """
+    SELECT EXISTS (SELECT 1 FROM texts(?2) WHERE rowid = ?1) OR EXISTS (SELECT 1 FROM partial WHERE blob = ?1)
+"""
+
+
+def names(connection: apsw.Connection, blob: int, query: str) -> bool:
+    """Whether the index names a blob for a query. Raises apsw.Error."""
+    return bool(connection.execute(_NAMES, (blob, query)).get)
+
+
 _BLOBS = "SELECT DISTINCT blob FROM mail.messages WHERE mailbox IN (SELECT value FROM json_each(?))"
 
 
 def blobs_of(connection: apsw.Connection, mailboxes: Sequence[int]) -> list[int]:
     """The blobs of all messages in these mailboxes. Raises apsw.Error."""
     return [blob for (blob,) in connection.execute(_BLOBS, (_json.encode(list(mailboxes)).decode(),))]
+
+
+_MISSING = """
+    SELECT count(*) FROM mail.messages WHERE blob <= (SELECT mark FROM progress)
+        AND blob NOT IN (SELECT id FROM texts_docsize) AND blob NOT IN (SELECT blob FROM partial)
+"""
+
+
+def problem(connection: apsw.Connection) -> str:
+    """What is wrong with the index as such, by the writer's connection; "" when nothing is. It is read wholly."""
+    try:
+        found = str(connection.execute("PRAGMA quick_check(1)").get)
+        with connection:
+            connection.execute("INSERT INTO texts (texts, rank) VALUES ('integrity-check', 0)")
+    except DAMAGE as error:
+        return str(error)
+    return "" if found == "ok" else found
+
+
+def missing(connection: apsw.Connection) -> int:
+    """How many messages it lacks that it should have. Raises apsw.Error."""
+    return int(connection.execute(_MISSING).get or 0)
 
 
 _COUNTS = """
