@@ -18,6 +18,7 @@ help:
 	@echo "make fuzz     feed nonsense to parsers and engines: make fuzz [TARGET=imap] [SECONDS=60] [INPUT=base64]"
 	@echo "make bench    measure against Postfix + Dovecot: make bench [ONLY=login,flags] [ROUNDS=3]"
 	@echo "make bench-growth  how cost grows with mailbox, connections, accounts, size, queue: make bench-growth [LARGEST=100000]"
+	@echo "make bench-micro   parsers, formatters and writes one by one: make bench-micro [COMPARE=0001], which fails at 25% slower"
 
 $(STAMP): pyproject.toml requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -69,6 +70,11 @@ bench: $(STAMP)
 bench-growth: $(STAMP)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check matplotlib
 	$(BIN)/python -m bench.growth $(if $(ONLY),--only $(ONLY)) $(if $(LARGEST),--largest $(LARGEST)) $(if $(OUTPUT),--output $(OUTPUT))
+
+.PHONY: bench-micro
+bench-micro: $(STAMP)
+	$(BIN)/python -m pytest -q -p benchmark -o timeout=0 bench/micro --benchmark-group-by=fullfunc --benchmark-columns=min,median,iqr,rounds \
+	  --benchmark-sort=fullname --benchmark-autosave $(if $(COMPARE),--benchmark-compare=$(COMPARE) --benchmark-compare-fail=min:25%)
 
 KILLS ?= 50
 SEED ?= 2

@@ -3,15 +3,14 @@
 import asyncio
 import base64
 import random
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from bench.bystander import bystander
 from bench.client import Imap, Pop3, Smtp, dotted
 from bench.growth.curve import Promise, Table, quiet
 from bench.pillarbox_stack import Pillarbox
-from bench.stack import Stack, account
+from bench.stack import account
 
 OWNER, OTHER, READER = account(0), account(1), account(2)
 
@@ -26,30 +25,6 @@ def message(size: int) -> bytes:
     )
     blob = random.Random(size).randbytes(max(100, (size - len(head)) * 3 // 4 * 76 // 78))
     return head + base64.encodebytes(blob).replace(b"\n", b"\r\n") + b"--mix--\r\n"
-
-
-@asynccontextmanager
-async def bystander(stack: Stack) -> AsyncIterator[list[float]]:
-    """Another person, who sends a command every few milliseconds; how long the answers took, in seconds."""
-    waits: list[float] = [0.0]
-    session = await Imap.login(stack, OTHER)
-    await session("SELECT INBOX")
-    over = asyncio.Event()
-
-    async def ask() -> None:
-        while not over.is_set():
-            start = time.perf_counter()
-            await session("NOOP")
-            waits.append(time.perf_counter() - start)
-            await asyncio.sleep(0.005)
-
-    task = asyncio.create_task(ask())
-    try:
-        yield waits
-    finally:
-        over.set()
-        await task
-        session.wire.close()
 
 
 async def run(table: Table, folder: Path, sizes: list[int]) -> None:
@@ -74,9 +49,9 @@ async def _measure(table: Table, stack: Pillarbox, size: int) -> None:
     async def timed(name: str, operation: Callable[[int], Awaitable[object]]) -> None:
         nonlocal worst
         await table.time(size, name, stack, operation, times, Promise.LINEAR, floor=3000.0)
-        async with bystander(stack) as waits:
+        with bystander(stack, OTHER) as waits:
             await operation(0)
-        worst = max(worst, *waits)
+        worst = max(worst, *waits, 0.0)
         await quiet(stack)
 
     await timed("SMTP delivery", lambda _n: sender.send(OWNER, octets))
@@ -90,7 +65,7 @@ async def _measure(table: Table, stack: Pillarbox, size: int) -> None:
     last = stat.split()[1]
     await timed("POP3 RETR", lambda _n: drop.wire.ask(b"RETR %s\r\n" % last, dotted))
     await drop.quit()
-    table.put(size, "longest wait of a bystander", worst * 1e3, "ms", Promise.LINEAR, floor=100.0)
+    table.put(size, "longest wait of a bystander", worst, "ms", Promise.LINEAR, floor=100.0)
     await reader("STORE 1:* +FLAGS.SILENT (\\Deleted)")
     await reader("EXPUNGE")
     await reader.logout()

@@ -1,0 +1,1 @@
+"""Small parts measured one by one, so that a change shows: `make bench-micro`."""
