@@ -58,6 +58,7 @@ LIMITS = (
         "",
         "net/test_admission.py",
     ),
+    Limit("connections of one account", "net.admission:AdmissionLimits.per_account", "", "net/test_admission.py"),
     Limit("connections of other servers", "net.admission:AdmissionLimits.incoming", "", "net/test_admission.py"),
     Limit("… from one address block", "net.admission:AdmissionLimits.incoming_per_block", "", "net/test_admission.py"),
     Limit(
@@ -71,6 +72,8 @@ LIMITS = (
         "a peer that takes nothing", "net.connections:ConnectionLimits.write_stall", "seconds", "net/test_connection.py"
     ),
     Limit("octets read after our last words", "net.lifeline:LINGER_OCTETS", "octets", "net/test_connection.py"),
+    Limit("messages not yet complete, in memory", "store.spool:IN_MEMORY_TOGETHER", "octets", "store/test_spool.py"),
+    Limit("… and on the disk, of what would be free", "store.spool:SHARE_OF_DISK", "", "store/test_spool.py"),
     Limit("octets received and not yet processed", "wire.engine:BACKLOG_LIMIT", "octets", "net/test_connection.py"),
     Limit("octets written and not yet sent", "wire.outbox:HIGH_WATER", "octets", "pop3/test_messages.py"),
     Limit(

@@ -121,3 +121,16 @@ def test_nothing_is_kept_of_who_left() -> None:
     assert not admission._blocks
     assert not admission.strangers._blocks
     assert not admission.strangers._by_size
+
+
+def test_an_account_s_oldest_connection_makes_room() -> None:
+    gone: list[str] = []
+    admission = Admission(AdmissionLimits(per_account=2))
+    for number in range(5):
+        admission.logged_in(_admit(admission, f"192.0.2.{number}", gone=gone), "mallory@example.test")
+    other = _admit(admission, "192.0.2.9", gone=gone)
+    admission.logged_in(other, "alice@example.test")
+    assert gone == ["192.0.2.0", "192.0.2.1", "192.0.2.2"]
+    assert admission.total == 3
+    admission.leave(other)
+    assert set(admission._accounts) == {"mallory@example.test"}

@@ -3,6 +3,7 @@
 Security: strangers choose how often they connect. Families and offices behind one address must still get in, so that
 only connections that have not logged in are counted strictly. Strangers who just sit there never keep anybody out: when
 they are too many, the one that has been there longest of the most crowded address block makes room for the newcomer.
+An account's oldest connection makes room for its newest.
 """
 
 from collections import Counter
@@ -27,7 +28,10 @@ class AdmissionLimits:
     before_login_per_block: int = 60
     """The same from one block; real programs log in within a second."""
 
-    incoming: int = 1_000
+    per_account: int = 100
+    """Of one account: a family's devices hold some dozens open."""
+
+    incoming: int = 500
     """Connections of other servers (port 25), which never log in. They stay for seconds; ten a second need a hundred."""
 
     incoming_per_block: int = 50
@@ -50,14 +54,16 @@ def address_block(address: str) -> str:
 
 
 class Ticket:
-    """One admitted connection's place in the counts. `make_room` closes the connection; it is called at most once."""
+    """One admitted connection's place in the counts; `account` is whose it is, once that is known. `make_room` closes the
+    connection; it is called at most once."""
 
-    __slots__ = ("block", "crowd", "make_room")
+    __slots__ = ("account", "block", "crowd", "make_room")
 
     def __init__(self, block: str, make_room: Callable[[], None]) -> None:
         self.block = block
         self.make_room = make_room
         self.crowd: Crowd | None = None
+        self.account = ""
 
 
 class Crowd:
@@ -121,6 +127,7 @@ class Admission:
         self.strangers = Crowd()
         self.servers = Crowd()
         self._blocks: Counter[str] = Counter()
+        self._accounts: dict[str, dict[Ticket, None]] = {}
 
     def admit(self, address: str, make_room: Callable[[], None], *, login: bool) -> Ticket | str:
         """A ticket, or the reason for refusing, fit for a log. `login`: this port expects people to log in. `make_room` closes
@@ -135,32 +142,42 @@ class Admission:
         if crowd.of(block) >= most_of_block:
             return f"too many connections from {block} that have not logged in"
         if len(crowd) >= most:
-            self._send_away(crowd)
+            self._send_away(crowd.longest_in_most_crowded())
         elif self.total >= limits.total:
             if not (self.strangers or self.servers):
                 return "too many connections"
-            self._send_away(max(self.strangers, self.servers, key=len))
+            self._send_away(max(self.strangers, self.servers, key=len).longest_in_most_crowded())
         ticket = Ticket(block, make_room)
         self.total += 1
         self._blocks[block] += 1
         crowd.enter(ticket)
         return ticket
 
-    def logged_in(self, ticket: Ticket) -> None:
-        """The connection is not counted strictly any more."""
+    def logged_in(self, ticket: Ticket, account: str = "") -> None:
+        """The connection is not counted strictly any more, but with the others of the account."""
         if ticket.crowd is not None:
             ticket.crowd.leave(ticket)
+        if account and ticket.block and not ticket.account:
+            ticket.account = account
+            tickets = self._accounts.setdefault(account, {})
+            tickets[ticket] = None
+            if len(tickets) > self.limits.per_account:
+                self._send_away(next(iter(tickets)))
 
     def leave(self, ticket: Ticket) -> None:
         """The connection is gone; fine for one that made room."""
         if ticket.block:
             self.logged_in(ticket)
+            if ticket.account:
+                tickets = self._accounts[ticket.account]
+                del tickets[ticket]
+                if not tickets:
+                    del self._accounts[ticket.account]
             self.total -= 1
             _subtract(self._blocks, ticket.block)
             ticket.block = ""
 
-    def _send_away(self, crowd: Crowd) -> None:
-        ticket = crowd.longest_in_most_crowded()
+    def _send_away(self, ticket: Ticket) -> None:
         self.leave(ticket)
         self.made_room += 1
         ticket.make_room()

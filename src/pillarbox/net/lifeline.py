@@ -179,5 +179,5 @@ class Lifeline(asyncio.Protocol):
         if event == "login" and self._ticket is not None:
             self._login_by = 0.0
             self._share = str(facts.get("account") or self._share)
-            self._all.admission.logged_in(self._ticket)
+            self._all.admission.logged_in(self._ticket, self._share)
         self._all.observer.emit(self._link, event, facts)

@@ -238,6 +238,7 @@ class Server:
             limits.connections_per_address,
             limits.before_login,
             limits.before_login_per_address,
+            limits.connections_per_account,
             limits.incoming,
             limits.incoming_per_address,
         )

@@ -94,7 +94,10 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(description="Connections at once that have not logged in; above, those that wait longest are closed."),
     ] = 2_000
     before_login_per_address: Annotated[Count, Meta(description="The same from one address or /64 network.")] = 60
-    incoming: Annotated[Count, Meta(description="Connections of other servers (port 25) at once.")] = 1_000
+    connections_per_account: Annotated[
+        Count, Meta(description="Connections at once of one account; above, its oldest one is closed.")
+    ] = 100
+    incoming: Annotated[Count, Meta(description="Connections of other servers (port 25) at once.")] = 500
     incoming_per_address: Annotated[Count, Meta(description="The same from one address or /64 network.")] = 50
     shutdown_patience: Annotated[
         Seconds, Meta(description="Seconds that running commands get to end when the server stops.")

@@ -29,7 +29,7 @@ from pillarbox.store.embedded.sweeper import Sweeper
 from pillarbox.store.embedded.views import Views
 from pillarbox.store.embedded.workers import Workers
 from pillarbox.store.embedded.writer import Observer, Writer
-from pillarbox.store.spool import Spool
+from pillarbox.store.spool import Budget, Spool
 from pillarbox.store.view import MailboxView
 
 
@@ -42,6 +42,7 @@ class EmbeddedStore:
 
     def __init__(self, place: Place, known: State, log: SegmentLog, index: apsw.Connection, observer: Observer) -> None:
         self._place = place
+        self._spools = Budget(str(place.incoming))
         self._closed = False
         self._state = known
         self._log = log
@@ -112,7 +113,7 @@ class EmbeddedStore:
 
     def spool(self) -> Spool:
         self._indexer.make_way()
-        return Spool(str(self._place.incoming))
+        return Spool(self._spools.directory, self._spools)
 
     async def accept(
         self, spool: Spool, deliveries: Sequence[Delivery], relay: Relay | None = None, *, trace_id: str = ""
