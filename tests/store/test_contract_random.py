@@ -1,4 +1,5 @@
-"""Random operations on a home and on the memory home at once: after each, both show the same, and the invariants hold."""
+"""Random operations on a home and on the memory home at once: after each, both show the same, and the invariants hold. Now and
+then the home is closed and opened again: that may change nothing."""
 
 import asyncio
 import tempfile
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from tests.store.conftest import HASHES, HOMES, message
 
 from pillarbox.store.api import Delivery, NewMessage, Store, StoreError, StoreMode
+from pillarbox.store.embedded import EmbeddedStore
 from pillarbox.store.spool import Spool
 
 NAMES = st.sampled_from(["INBOX", "Sent", "a", "a/b", "a/b/c", "b", "inbox/x", "bad//name"])
@@ -31,16 +33,19 @@ OPERATIONS = st.one_of(
     st.tuples(st.just("rename"), NAMES, NAMES),
     st.tuples(st.just("subscribe"), NAMES, st.booleans()),
     st.tuples(st.just("recent"), NAMES),
+    st.tuples(st.just("changed"), NAMES, NUMBERS),
+    st.tuples(st.just("reopen")),
 )
 
 
 class Home:
     """One home with one account, and the operations on it."""
 
-    def __init__(self, store: Store, account: int) -> None:
+    def __init__(self, store: Store, account: int, directory: Path) -> None:
         self.store, self.account = store, account
+        self.directory = directory
         self.uids: dict[tuple[int, int], int] = {}
-        self.modseq = 0
+        self.modseqs: dict[tuple[int, int], int] = {}
 
     async def do(self, operation: tuple[Any, ...]) -> Any:
         """What came out, in a form that is the same for every home; a refusal is its type."""
@@ -91,6 +96,18 @@ class Home:
     async def do_recent(self, name: str) -> int:
         return await self.store.mail.claim_recent(self.account, await self.box(name))
 
+    async def do_changed(self, name: str, back: int) -> Any:
+        """What a client that was away asks for: changes since the modseq of some message, as UIDs."""
+        view = await self.store.mail.open(self.account, name)
+        since = sorted(view.modseqs)[back] if back < len(view.modseqs) else view.highestmodseq
+        gone = await self.store.mail.expunged_since(self.account, view.mailbox, since)
+        return list(view.changed_since(since)), list(gone)
+
+    async def do_reopen(self) -> None:
+        if isinstance(self.store, EmbeddedStore):
+            await self.store.close()
+            self.store = await EmbeddedStore.open(self.directory)
+
     async def shows(self) -> Any:
         """Everything that can be seen, apart from identifiers."""
         shown = []
@@ -120,7 +137,8 @@ class Home:
         assert max(view.uids, default=0) < view.uidnext
         key = (view.mailbox, view.uidvalidity)
         assert view.uidnext >= self.uids.get(key, 1)
-        self.uids[key] = view.uidnext
+        assert view.highestmodseq >= self.modseqs.get(key, 1), "HIGHESTMODSEQ went back"
+        self.uids[key], self.modseqs[key] = view.uidnext, view.highestmodseq
 
 
 async def both(name: str, directory: Path, operations: list[tuple[Any, ...]]) -> None:
@@ -128,7 +146,8 @@ async def both(name: str, directory: Path, operations: list[tuple[Any, ...]]) ->
     for factory in (HOMES["memory"], HOMES[name]):
         store = await factory(directory / "store")
         await store.directory.add_domain("example.test")
-        homes.append(Home(store, (await store.directory.add_account("a@example.test", HASHES, quota=1200)).id))
+        account = await store.directory.add_account("a@example.test", HASHES, quota=1200)
+        homes.append(Home(store, account.id, directory / "store"))
     reference, home = homes
     try:
         for operation in operations:
