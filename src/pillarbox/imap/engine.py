@@ -12,7 +12,7 @@ from pillarbox.imap.errors import BadSyntax, Disconnect, Refused
 from pillarbox.imap.framing import Framer, Literal
 from pillarbox.imap.grammar import TAG, Cursor
 from pillarbox.imap.policy import CommandLimits, Policy
-from pillarbox.imap.registry import TABLE, Command, Dialogue, Entry, State, load
+from pillarbox.imap.registry import TABLE, Dialogue, Entry, State, load
 from pillarbox.imap.response import Completion, bad, no
 from pillarbox.imap.session import Session
 from pillarbox.sasl.api import Credentials
@@ -190,7 +190,12 @@ class ImapEngine:
             self.session.discard_uploads()
             self._finish(tag if entry else _tag(octets), entry, bad(str(error)))
             return
-        await self._run(tag, entry, command)
+        self.session.tag = tag
+        try:
+            outcome = await command.run(self.session, self.out)
+        except Exception as error:
+            outcome = self._failed(entry.name, error)
+        await self._settle(tag, entry, outcome)
 
     def _recognise(self, octets: bytes) -> tuple[str, Entry, Cursor]:
         """The tag, the table's row and a cursor behind the name. Raises BadSyntax, also when the state is wrong."""
@@ -204,14 +209,6 @@ class ImapEngine:
             raise BadSyntax(_wrong_state(entry.state, self.session.state))
         cursor = Cursor(octets, start.end(), utf8=self.session.utf8, by_uid=entry.by_uid)
         return start[1].decode("ascii"), entry, cursor
-
-    async def _run(self, tag: str, entry: Entry, command: Command) -> None:
-        self.session.tag = tag
-        try:
-            outcome = await command.run(self.session, self.out)
-        except Exception as error:
-            outcome = self._failed(entry.name, error)
-        await self._settle(tag, entry, outcome)
 
     async def _dialogue_line(self, tag: str, entry: Entry, dialogue: Dialogue) -> bool:
         line = self._framer.take_line(self.policy.limits.before_login.command)
@@ -253,6 +250,8 @@ class ImapEngine:
             return
         self.session.discard_uploads()
         self._finish(tag, entry, outcome)
+        if self.session.selected is None or not self.session.selected.recent_used:
+            return
         try:
             await self.session.settle_recent()
         except api.StoreError as error:  # costs a few messages' \Recent, nothing else

@@ -92,19 +92,18 @@ class Selected:
             uids += self.uids[span.start : span.stop]
         return uids
 
-    def messages(self, spans: list[range]) -> Iterable[tuple[int, int, int]]:
+    def messages(self, spans: list[range]) -> list[tuple[int, int, int]]:
         """(sequence number, UID, index in the view's arrays) of the messages at these positions; expunged ones are left out."""
+        uids = self.uids
         if self.in_step:
-            for span in spans:
-                yield from zip(
-                    range(span.start + 1, span.stop + 1), self.uids[span.start : span.stop], span, strict=True
-                )
-            return
+            return [(position + 1, uids[position], position) for span in spans for position in span]
         index = self.view.index
-        for span in spans:
-            for position in span:
-                if (at := index(self.uids[position])) >= 0:
-                    yield position + 1, self.uids[position], at
+        return [
+            (position + 1, uids[position], at)
+            for span in spans
+            for position in span
+            if (at := index(uids[position])) >= 0
+        ]
 
     def number(self, uid: int) -> int:
         """The sequence number of a UID, 0 when the session does not know it."""
@@ -262,7 +261,7 @@ class Selected:
             for span in spans:
                 a, b = span.start, span.stop
                 yield range(a + 1, b + 1), view.uids[a:b], view.flags[a:b], view.modseqs[a:b]
-        elif alive := list(self.messages(spans)):
+        elif alive := self.messages(spans):
             indices = [i for _, _, i in alive]
             flags, modseqs = [view.flags[i] for i in indices], [view.modseqs[i] for i in indices]
             yield [n for n, _, _ in alive], [u for _, u, _ in alive], flags, modseqs

@@ -200,7 +200,7 @@ class Connection(Lifeline):
             self._tap.sent(chunks)
         if self._tls is not None:
             try:
-                send(self._transport, list(self._tls.encrypt(chunks)), size)
+                send(self._transport, self._tls.encrypt(chunks), size)
             except TlsError:
                 self.abort()
         else:

@@ -129,7 +129,7 @@ class Lifeline(asyncio.Protocol):
         if self._service.refusal:
             try:
                 words = [self._service.refusal]
-                self._transport.writelines(words if self._tls is None else list(self._tls.encrypt(words)))
+                self._transport.writelines(words if self._tls is None else self._tls.encrypt(words))
             except TlsError:
                 pass
         self._transport.close()

@@ -84,8 +84,13 @@ class TlsLayer:
             self._read_into(plaintext)
         return plaintext
 
-    def encrypt(self, chunks: Sequence[bytes]) -> Iterator[bytes]:
+    def encrypt(self, chunks: Sequence[bytes]) -> list[bytes]:
         """The ciphertext of the chunks, in pieces. Raises TlsError."""
+        if sum(map(len, chunks)) < WRITE_PIECE:
+            return [self._seal(chunks[0] if len(chunks) == 1 else b"".join(chunks))]
+        return list(self._encrypt_much(chunks))
+
+    def _encrypt_much(self, chunks: Sequence[bytes]) -> Iterator[bytes]:
         gathered: list[bytes] = []
         size = 0
         for chunk in chunks:

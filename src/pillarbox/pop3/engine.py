@@ -171,7 +171,7 @@ class Pop3Engine:
                 self.link.emit("http_on_mail_port")
                 raise Disconnect("")
             raise BadSyntax("There is no such command")
-        if not entry.state & session.state:
+        if session.state not in entry.states:
             raise Refused(_WRONG_STATE[session.state])
         if argument and entry.bare and argument.strip():
             raise BadSyntax("The command takes no argument")

@@ -66,7 +66,7 @@ class Answer:
         items = self.plan.items
         for batch in _cut(spans, BATCH_FLAGS):
             self.selected.write_flags(self.out, batch, uid=UID in items, modseq=MODSEQ in items)
-            self.answered += sum(map(len, batch)) if self.selected.in_step else len(list(self.selected.messages(batch)))
+            self.answered += sum(map(len, batch)) if self.selected.in_step else len(self.selected.messages(batch))
             await self.out.drain()
 
     async def _mark_seen(self, batch: list[range]) -> None:
@@ -121,7 +121,7 @@ class Answer:
 
     def _write(self, batch: list[range], records: Records, contents: Contents) -> None:
         """The responses of a batch, all at once: nothing waits here, so that the view stays as it is."""
-        rows = list(self.selected.messages(batch))
+        rows = self.selected.messages(batch)
         if contents is not None:
             rows = [row for row in rows if contents.get(row[1]) is not None]
         if records is not None:
@@ -177,7 +177,7 @@ class Answer:
         large = LargeMessage(self.session, self.plan, message, uid, self.out)
         if not await large.prepare():
             return
-        rows = list(self.selected.messages(batch))  # while it was read, the view may have moved on
+        rows = self.selected.messages(batch)  # while it was read, the view may have moved on
         if not rows:
             return
         alone = Batch(self.selected, rows, [record] if record is not None else [])

@@ -47,7 +47,7 @@ class Scope:
             self.everything = range(selected.count)
             self.numbers = range(1, selected.count + 1)
         else:
-            known = list(selected.messages([range(selected.count)]))
+            known = selected.messages([range(selected.count)])
             self.everything = [at for _, _, at in known]
             numbers = [0] * len(view.uids)
             for number, _, at in known:
