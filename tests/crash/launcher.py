@@ -10,12 +10,12 @@ import os
 import runpy
 import signal
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import apsw
+from tests.crash import clock
 from tests.crash.mutations import MUTATIONS
 from tests.crash.points import CALLS, STATEMENTS, of_caller
 
@@ -159,13 +159,6 @@ def wrap_index(death: Death, faults: Faults) -> None:
     apsw.Connection = Connection  # type: ignore[misc]
 
 
-def wrap_clock(faults: Faults) -> None:
-    """The time of day, not the time that passes."""
-    real, real_ns = time.time, time.time_ns
-    time.time = lambda: real() + faults.jump()
-    time.time_ns = lambda: real_ns() + int(faults.jump() * 1e9)
-
-
 def hasten() -> None:
     """What a store does now and then it does all the time: new segments, compaction, packing of states, segments for one
     message alone, checkpoints."""
@@ -182,7 +175,7 @@ def main(config: str, folder: str, label: str = "", when: str = "", number: str 
     death, faults = Death(label, when, int(number), Path(folder)), Faults(Path(folder))
     wrap_files(death, faults)
     wrap_index(death, faults)
-    wrap_clock(faults)
+    clock.wrong_by(faults.jump)
     hasten()
     if faults.present("mutation"):
         MUTATIONS[faults.text("mutation")]()

@@ -21,6 +21,9 @@ from pathlib import Path
 
 def main() -> None:
     """The nursery."""
+    from tests.crash import clock
+
+    clock.install()
     from tests.crash import launcher
 
     import pillarbox

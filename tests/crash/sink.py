@@ -13,8 +13,8 @@ class Sink(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True
 
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Session)
+    def __init__(self, port: int = 0) -> None:
+        super().__init__(("127.0.0.1", port), _Session)
         self.life = 0
         self.taken: list[tuple[int, bytes]] = []
 
@@ -53,9 +53,9 @@ class _Session(socketserver.StreamRequestHandler):
 
 
 @contextmanager
-def running_sink() -> Iterator[Sink]:
-    """One on a free port of loopback."""
-    with Sink() as sink:
+def running_sink(port: int = 0) -> Iterator[Sink]:
+    """One on a port of loopback; 0 is any free one."""
+    with Sink(port) as sink:
         thread = threading.Thread(target=sink.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         thread.start()
         yield sink

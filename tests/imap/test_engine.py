@@ -227,6 +227,9 @@ async def test_a_spool_without_room(server: Server, monkeypatch: pytest.MonkeyPa
     answer = await client.send(b"a1 APPEND INBOX {10+}\r\nA: b\r\n\r\nxx\r\na2 NOOP\r\n")
     assert answer.split(b"\r\n")[0].startswith(b"a1 NO [UNAVAILABLE]")
     assert answer.split(b"\r\n")[1] == b"a2 OK NOOP completed"
+    monkeypatch.undo()
+    answer = await client.send(b"a3 APPEND INBOX {10+}\r\nA: b\r\n\r\nxx\r\n")
+    assert answer.startswith(b"a3 OK [APPENDUID")
 
 
 async def test_no_secret_is_ever_told(server: Server) -> None:

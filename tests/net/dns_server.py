@@ -3,12 +3,13 @@
     async with DnsServer({("them.test", "MX"): ["10 mx.them.test."]}) as server:
         resolver = DnsResolver(DnsPolicy(((server.host, server.port),)))
 
-A name with no entry at all is NXDOMAIN, one with others NODATA. `silent` names get no answer, `broken` ones SERVFAIL.
+A name with no entry at all is NXDOMAIN, one with others NODATA. `silent` names get no answer, `broken` ones SERVFAIL, those
+in `lies` whatever is made there of the honest response (None: silence).
 """
 
 import asyncio
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import cast
 
@@ -22,6 +23,8 @@ import dns.rrset
 Zone = Mapping[tuple[str, str], Iterable[str]]
 TTL = 300
 MAX_UDP = 1232
+Lie = Callable[[dns.message.Message, str], bytes | None]
+"""Makes an answer of the honest response, for "udp" or "tcp"."""
 
 
 class DnsServer:
@@ -31,6 +34,7 @@ class DnsServer:
         self.zone: dict[tuple[str, str], list[str]] = {k: list(v) for k, v in (zone or {}).items()}
         self.silent: set[str] = set()
         self.broken: set[str] = set()
+        self.lies: dict[str, Lie] = {}
         self.queries: list[tuple[str, str, str]] = []
         self.authentic = authentic
         self.ttl = TTL
@@ -88,6 +92,8 @@ class DnsServer:
                 response.set_rcode(dns.rcode.NXDOMAIN)
             soa = f"ns.{name}. hostmaster.{name}. 1 60 60 60 {self.ttl}"
             response.authority.append(dns.rrset.from_text(question.name, self.ttl, "IN", "SOA", soa))
+        if name in self.lies:
+            return self.lies[name](response, how)
         wire = response.to_wire(max_size=65535)
         if how == "udp" and len(wire) > MAX_UDP:
             short = dns.message.make_response(query)

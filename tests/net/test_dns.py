@@ -1,9 +1,11 @@
 """DNS questions against a real server on loopback."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
 import pytest
+from tests.net.dns_lies import LIES, huge
 from tests.net.dns_server import TTL, DnsServer
 
 from pillarbox.mailauth.dns import Answer, DnsUnavailable, Existence, Mx, Tlsa
@@ -117,3 +119,30 @@ async def test_the_authentic_bit(server: DnsServer, trust: bool | None, expected
     assert (await ask.a("a.them.test")).authentic is expected
     assert (await ask.a("nothing.example")).authentic is expected
     assert (await ask.a("them.test")).authentic is expected
+
+
+@pytest.mark.parametrize("name", LIES)
+async def test_a_lie_is_no_answer(server: DnsServer, name: str) -> None:
+    """Neither believed nor kept; the honest answer counts as soon as it comes."""
+    server.zone["lied.test", "MX"] = ["10 mx.them.test."]
+    server.lies["lied.test"] = LIES[name]
+    resolver = DnsResolver(DnsPolicy(((server.host, server.port),), timeout=1.0))
+    try:
+        answer = await resolver.mx("lied.test")
+    except DnsUnavailable:
+        pass
+    else:
+        assert answer.records == ()
+    server.lies.clear()
+    fresh = DnsResolver(DnsPolicy(((server.host, server.port),), timeout=5.0))
+    for each in (resolver, fresh):
+        assert [mx.host for mx in (await each.mx("lied.test")).records] == ["mx.them.test"]
+
+
+async def test_a_very_long_answer(server: DnsServer) -> None:
+    server.zone["long.test", "MX"] = ["10 mx.them.test."]
+    server.lies["long.test"] = huge(2000)
+    resolver = DnsResolver(DnsPolicy(((server.host, server.port),), timeout=5.0))
+    began = time.process_time()
+    assert len((await resolver.mx("long.test")).records) == 2000
+    assert time.process_time() - began < 2.0

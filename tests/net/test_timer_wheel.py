@@ -1,6 +1,8 @@
 """The timer wheel: guests are asked in time, and cost nothing while they are active."""
 
 import asyncio
+import socket
+import time
 
 from pillarbox.net.timer_wheel import NOWHERE, TimerWheel
 
@@ -86,3 +88,29 @@ async def test_one_leaves_while_another_of_the_same_tick_is_asked() -> None:
         await last.done.wait()
     assert len(asked) == 1
     assert wheel._guests == 0
+
+
+async def test_after_a_pause_what_was_sent_meanwhile_is_read_first() -> None:
+    """A process that was stopped finds all its timers due, and all its peers' octets unread."""
+    wheel, visitor = TimerWheel(TICK), Visitor(None)
+    wheel.schedule(visitor, 2 * TICK)
+    time.sleep(10 * TICK)  # nothing of the loop runs
+    heard = asyncio.get_running_loop().time()
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        theirs.send(b"x")
+        await asyncio.get_running_loop().sock_recv(ours, 1)
+    assert visitor.asked == []
+    async with asyncio.timeout(5):
+        await visitor.done.wait()
+    assert visitor.asked[0] >= heard
+
+
+async def test_who_is_slow_for_long_has_timers_all_the_same() -> None:
+    wheel, visitor = TimerWheel(TICK), Visitor(None)
+    wheel.schedule(visitor, TICK)
+    async with asyncio.timeout(5):
+        while not visitor.done.is_set():
+            time.sleep(5 * TICK)
+            await asyncio.sleep(0)

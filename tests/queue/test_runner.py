@@ -320,3 +320,30 @@ async def test_the_gate_bounds_sessions() -> None:
     await asyncio.gather(*(visit("a") for _ in range(8)), *(visit("b") for _ in range(8)))
     assert most == {"a": 2, "b": 2, "all": 3}
     assert gate._lanes == {}
+
+
+@pytest.mark.parametrize("while_running", [True, False])
+async def test_what_a_clock_that_was_ahead_put_off_is_due_when_it_is_right_again(while_running: bool) -> None:
+    house = await House().open()
+    house.world.servers["192.0.2.1"] = lambda _a: LATER
+    running = asyncio.create_task(house.runner.run())
+    house.now += 3 * DAY
+    await house.submit("bob@them.test")
+    async with asyncio.timeout(5):
+        while not house.told("relay_deferred"):
+            await asyncio.sleep(0.01)
+    if not while_running:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    house.now -= 3 * DAY
+    house.world.servers["192.0.2.1"] = lambda _a: OK
+    if while_running:
+        house.runner._changed.set()  # instead of LONGEST_SLEEP
+    else:
+        running = asyncio.create_task(house.runner.run())
+    async with asyncio.timeout(5):
+        while await house.store.queue.entries():
+            await asyncio.sleep(0.01)
+    assert house.told("clock_set_back") == [{"recipients": 1}]
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)

@@ -123,10 +123,16 @@ async def test_a_full_disk_is_a_452() -> None:
         def write(self, octets: bytes) -> None:
             raise OSError(28, "No space left on device")
 
-    intake = Intake(FullBody(), max_size=1000, max_header=1000, normalise=False)
+    told: list[tuple[str, dict[str, object]]] = []
+
+    def emit(event: str, /, **facts: object) -> None:
+        told.append((event, facts))
+
+    intake = Intake(FullBody(), max_size=1000, max_header=1000, normalise=False, emit=emit)
     assert DotReader(intake).feed(b"a\r\n.\r\n") == b""
     assert intake.fault is not None
     assert (intake.fault.code, intake.fault.enhanced) == (452, "4.3.1")
+    assert told == [("spool_failed", {"error": "[Errno 28] No space left on device"})]
 
 
 async def test_any_message_survives_stuffing() -> None:
@@ -139,7 +145,9 @@ async def test_any_message_survives_stuffing() -> None:
         stuffed = (b"\r\n" + message).replace(b"\r\n.", b"\r\n..")[2:] + b".\r\n"
         for chunks in cuts(stuffed):
             body = FakeBody()
-            reader = DotReader(Intake(body, max_size=1000, max_header=1000, normalise=False))
+            reader = DotReader(
+                Intake(body, max_size=1000, max_header=1000, normalise=False, emit=lambda *_, **__: None)
+            )
             rest = [reader.feed(chunk) for chunk in chunks if chunk]
             assert body.octets == message
             assert [end for end in rest if end is not None] == [b""]

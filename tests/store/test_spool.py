@@ -82,3 +82,15 @@ def test_messages_that_never_end_leave_room_on_the_disk(monkeypatch: pytest.Monk
     for spool in spools:
         spool.discard()
     assert budget.in_files == 0
+
+
+def test_a_spool_whose_end_cannot_be_written_is_forgotten_all_the_same() -> None:
+    spool = Spool()
+    spool.write(bytes(IN_MEMORY + 1))
+    assert spool._file is not None
+    spool.write(b"still in a buffer")
+    descriptor = os.open("/dev/full", os.O_WRONLY)
+    os.dup2(descriptor, spool._file.fileno())
+    os.close(descriptor)
+    spool.discard()
+    assert spool._file is None

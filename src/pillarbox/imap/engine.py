@@ -165,6 +165,7 @@ class ImapEngine:
         except OSError as error:  # the spool has no room
             self.link.emit("spool_failed", error=str(error))
             self._framer.skip()
+            self.session.discard_uploads()
             self._refusal = no("There is no room on the server's disk now", "UNAVAILABLE")
             return True
         if octets is None:

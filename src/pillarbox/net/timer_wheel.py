@@ -10,6 +10,10 @@ from typing import Protocol
 TICK = 1.0
 """Seconds between two looks. Mail's timeouts are minutes; a second more hurts nobody."""
 
+LATE = 3.0
+"""Ticks: a turn that is later comes after a pause of the process or of the machine. What peers sent meanwhile is still to be
+read, so that nobody is asked before the next turn."""
+
 NOWHERE = -1
 """The slot of a guest that is not in the wheel."""
 
@@ -33,6 +37,7 @@ class TimerWheel:
         self._turned = 0
         self._guests = 0
         self._timer: asyncio.TimerHandle | None = None
+        self._paused = False
 
     def schedule(self, guest: Guest, delay: float) -> None:
         """Ask the guest in `delay` seconds (never earlier), instead of when it was to be asked before."""
@@ -77,7 +82,12 @@ class TimerWheel:
 
     def _turn(self) -> None:
         loop = asyncio.get_running_loop()
-        self.now = now = loop.time()
+        before, self.now = self.now, loop.time()
+        self._paused = self.now - before > LATE * self._tick and not self._paused  # once: it may be slow for long
+        if self._paused:
+            self._timer = loop.call_later(self._tick, self._turn)
+            return
+        now = self.now
         reached = int(now / self._tick)
         first, self._turned = self._turned + 1, reached
         # After a pause of the whole machine many ticks are due at once: look at what there is, not at each number.

@@ -55,6 +55,7 @@ EVENT_LEVELS = {
     "index_text_failed": logging.WARNING,
     "spool_failed": logging.ERROR,
     "loop_late": logging.WARNING,
+    "clock_set_back": logging.WARNING,
     "relay_failed": logging.WARNING,
     "bounce_dropped": logging.WARNING,
     "relay_broken": logging.ERROR,

@@ -5,6 +5,7 @@ Never loses a message: outcomes are in the store before the next step depends on
 """
 
 import asyncio
+import math
 import random
 import secrets
 import time
@@ -29,6 +30,9 @@ LONGEST_SLEEP = 60.0
 
 SHORTEST_SLEEP = 0.05
 """Seconds between two looks at the queue, but for new mail, which is looked at once."""
+
+CLOCK_TOLERANCE = 60.0
+"""Seconds by which a clock may be set back without notice: slewing and leap seconds."""
 
 
 def _shuffled(servers: list[Mx]) -> list[Mx]:
@@ -60,6 +64,7 @@ class QueueRunner:
         self._policy = policy
         self._clock = clock
         self._emit = emit
+        self._ahead = -math.inf  # of the clock against the loop's, which nobody sets
         self._changed = asyncio.Event()
         self._nudge: asyncio.TimerHandle | None = None
         self._running: dict[asyncio.Task[None], str] = {}
@@ -132,10 +137,21 @@ class QueueRunner:
     async def _wait(self) -> None:
         """Until something changed or is due."""
         due = await self._store.queue.next_due()
+        if self._was_ahead(due):
+            self._emit("clock_set_back", recipients=await self._store.queue.retry(None, self._clock()))
+            return
         sleep = LONGEST_SLEEP if due is None else min(max(due - self._clock(), SHORTEST_SLEEP), LONGEST_SLEEP)
         with suppress(TimeoutError):
             async with asyncio.timeout(sleep):
                 await self._changed.wait()
+
+    def _was_ahead(self, due: float | None) -> bool:
+        """Whether the clock was set back, now or while we did not run: what the wrong one put off would wait for days."""
+        now = self._clock()
+        before, self._ahead = self._ahead, now - asyncio.get_running_loop().time()
+        schedule = self._policy.schedule
+        latest = now + schedule.longest * (1 + schedule.jitter) + CLOCK_TOLERANCE
+        return self._ahead < before - CLOCK_TOLERANCE or (due is not None and due > latest)
 
     async def _finish(self) -> None:
         if self._running:

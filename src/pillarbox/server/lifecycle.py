@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from pillarbox.net.listener import inherited
+from pillarbox.observe.descriptors import ADVICE, DescriptorGauge
 from pillarbox.observe.lag import LagGauge
 from pillarbox.observe.log import Log, configure
 from pillarbox.observe.observers import EventCounter, Observers
@@ -144,7 +145,8 @@ async def _serve(server: Server, log: Log, ready: Ready | None, reread: Callable
     await server.start()
     gc.freeze()  # what is loaded by now stays: collections need not look through it again and again
     notify("READY=1")
-    watchers = [asyncio.create_task(_watchdog()), asyncio.create_task(LagGauge(log.tell).run())]
+    looking = (_watchdog(), LagGauge(log.tell).run(), DescriptorGauge(log.tell).run())
+    watchers = [asyncio.create_task(watching) for watching in looking]
     if ready is not None:
         ready(server)
     await stopping.wait()
@@ -190,6 +192,6 @@ def _on_loop_error(log: Log, context: dict[str, Any]) -> None:
     """What the event loop could not give to anyone."""
     error = context.get("exception")
     if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
-        log.tell("out_of_descriptors", advice="allow more open files (LimitNOFILE=), or lower `limits.connections`")
+        log.tell("out_of_descriptors", advice=ADVICE)
         return
     log.tell("bug", text=context.get("message", ""), error=error or "unknown")

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from pillarbox.mail.status import Reply
 from pillarbox.smtp.service import Body
+from pillarbox.wire.engine import Emit
 
 _END = b"\r\n.\r\n"
 _DOT = _END[:3]  # a dot that starts a line: stuffed, or the end
@@ -31,11 +32,15 @@ class Intake:
     """Takes a message's octets for a `Body`, watching limits and line ends.
 
     After a fault the body is discarded and further octets are dropped. `fatal`: the connection cannot go on after it.
+    `emit` hears why octets could not be kept.
     """
 
-    __slots__ = ("_cr_pending", "_header_limit", "_header_tail", "_max_size", "_normalise", "body", "fatal", "fault")
+    __slots__ = (
+        "_cr_pending", "_emit", "_header_limit", "_header_tail", "_max_size", "_normalise", "body", "fatal", "fault",
+    )  # fmt: skip
 
-    def __init__(self, body: Body, *, max_size: int, max_header: int, normalise: bool) -> None:
+    def __init__(self, body: Body, *, max_size: int, max_header: int, normalise: bool, emit: Emit) -> None:
+        self._emit = emit
         self.body: Body | None = body
         self.fault: Reply | None = None
         self.fatal = False
@@ -88,7 +93,8 @@ class Intake:
             return
         try:
             body.write(octets)
-        except OSError:
+        except OSError as error:
+            self._emit("spool_failed", error=str(error))
             self._fail(_NO_SPACE)
 
     def _header_fits(self, octets: bytes) -> bool:

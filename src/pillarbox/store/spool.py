@@ -4,6 +4,7 @@ import errno
 import os
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import IO
 
 IN_MEMORY = 512 * 1024
@@ -132,7 +133,8 @@ class Spool:
         self._chunks.clear()
         self._head = b""
         if self._file is not None:
-            self._file.close()
+            with suppress(OSError):  # what it could not write is not wanted any more
+                self._file.close()
         self._release()
         self._file = None
 

@@ -45,5 +45,6 @@ def open_intake(session: Session, transaction: Transaction) -> Intake:
         max_size=policy.max_message,
         max_header=policy.max_header,
         normalise=policy.submission,
+        emit=session.client.link.emit,
     )
     return transaction.intake

@@ -71,6 +71,7 @@ class Intake:
         try:
             return await self._workers.run(work)
         except OSError as error:
+            self._observer("store_unavailable", reason=f"{type(error).__name__}: {error}", operations=1)
             raise StoreUnavailable(f"the message cannot be written now ({error}): try again later") from error
 
     async def abandon(self, incoming: Incoming) -> None:
