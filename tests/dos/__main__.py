@@ -54,6 +54,9 @@ def main() -> int:
     parser.add_argument("--only", default="", help=", ".join(attacks))
     parser.add_argument("--seconds", type=float, default=8.0)
     parser.add_argument("--scale", type=float, default=1.0)
+    parser.add_argument(
+        "--preferred", action="store_true", help="let the server go before the machine's other work (root)"
+    )
     arguments = parser.parse_args()
     chosen = [name for name in arguments.only.split(",") if name] or list(attacks)
     head = "| attack | " + " | ".join(OPERATIONS) + " | errors | PSS, MiB | CPU |"
@@ -63,7 +66,12 @@ def main() -> int:
         asyncio.run(fill(prepared, 0))
         for name in chosen:
             outcome = run(
-                attacks[name], Path(folder) / name, prepared, seconds=arguments.seconds, scale=arguments.scale
+                attacks[name],
+                Path(folder) / name,
+                prepared,
+                seconds=arguments.seconds,
+                scale=arguments.scale,
+                preferred=arguments.preferred,
             )  # fmt: skip
             if len(rows) == 2:
                 rows.append(row("none", outcome.before, f"{outcome.quiet / MIB:.0f} | "))

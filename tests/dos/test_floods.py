@@ -13,7 +13,7 @@ from tests.dos.town import fill
 
 pytestmark = pytest.mark.slow
 
-SECONDS = 4.0
+SECONDS = 3.0
 SCALE = 0.15
 PROGRESS = 3
 """Of each thing, so many must have been done while the attack ran."""

@@ -1,6 +1,8 @@
 """The smallest engine that uses everything the network offers."""
 
 import asyncio
+import time
+from collections.abc import Callable
 from typing import Any
 
 from pillarbox.net.connections import Connections, Service
@@ -11,7 +13,8 @@ from pillarbox.wire.outbox import Outbox
 
 
 class EchoEngine:
-    """Answers each line: STARTTLS, QUIT, BIG n (n octets, drained in pieces), SLOW, BUG, PUSH; anything else comes back."""
+    """Answers each line: STARTTLS, QUIT, BIG n (n octets, drained in pieces), SLOW, HEAVY (5 ms at a stretch), LONG (until the
+    peer is gone), PAUSES n, BUG, PUSH; anything else comes back."""
 
     def __init__(self, link: Link, *, timeout: float = 300.0) -> None:
         self.link = link
@@ -21,6 +24,7 @@ class EchoEngine:
         self.lines = LineBuffer()
         self.calls: list[str] = []
         self.answered = 0
+        self.on_heavy: Callable[[], None] = lambda: None
         self.slow, self.gate = asyncio.Event(), asyncio.Event()
         self._running = self._stopping = False
 
@@ -75,6 +79,19 @@ class EchoEngine:
                 self.slow.set()
                 await self.gate.wait()
                 self.out.write(b"finally\r\n")
+            case b"HEAVY":
+                until = time.perf_counter() + 0.005
+                while time.perf_counter() < until:
+                    pass
+                self.on_heavy()
+            case b"LONG":
+                self.slow.set()
+                while True:
+                    await self.out.give_way()
+            case b"PAUSES":
+                for _ in range(int(argument)):
+                    await self.out.give_way()
+                self.out.write(b"done\r\n")
             case b"BUG":
                 raise LookupError("a bug")
             case _:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import struct
 
 import pytest
 from tests.net.echo import EchoServer
@@ -338,3 +339,48 @@ async def test_forty_connections_of_one_account_are_one_to_the_others() -> None:
         assert meanwhile < 20 * BREATH, meanwhile  # a round of everybody would be 40 * BREATH, several of them
         for _, other in (*stormy, (reader, writer)):
             other.transport.abort()
+
+
+async def test_long_commands_at_the_same_moment_are_done_one_by_one() -> None:
+    """Forty connections of one account each send one command that takes long at a stretch: others get in between."""
+    async with EchoServer() as server:
+        stormy = [await _connect(server) for _ in range(40)]
+        for engine in server.engines:
+            engine.link.emit("login", account="mallory@example.test")
+        _reader, writer = await _connect(server)
+        done: list[int] = []
+        other = server.engines[-1]
+        for number, engine in enumerate(server.engines[:-1]):
+            engine.on_heavy = lambda number=number: done.append(number)  # type: ignore[misc]
+        other.on_heavy = lambda: done.append(-1)
+        for _, each in stormy:
+            each.write(b"HEAVY\r\n")
+        async with asyncio.timeout(20):
+            while not done:
+                await asyncio.sleep(0)
+            writer.write(b"HEAVY\r\n")
+            while -1 not in done:
+                await asyncio.sleep(0)
+        assert done.index(-1) < 25, done
+        for _, each in (*stormy, (_reader, writer)):
+            each.transport.abort()
+
+
+async def test_long_work_for_a_peer_that_is_gone_ends() -> None:
+    async with EchoServer() as server:
+        _reader, writer = await _connect(server)
+        writer.write(b"LONG\r\n")
+        await server.engines[0].slow.wait()
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.transport.abort()
+        await server.recorder.wait("disconnected")
+        assert server.engines[0].calls == ["disconnected"]
+
+
+async def test_who_closes_its_half_is_still_answered() -> None:
+    async with EchoServer() as server:
+        reader, writer = await _connect(server)
+        writer.write(b"PAUSES 50\r\n")
+        writer.write_eof()
+        assert await reader.read() == b"done\r\n"
+        writer.close()

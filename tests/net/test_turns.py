@@ -39,6 +39,15 @@ async def test_in_order_of_arrival() -> None:
     assert log == [0, 1, 2, 3] * 2
 
 
+async def test_who_had_a_turn_lets_the_others_go_first() -> None:
+    turns = Turns(asyncio.get_running_loop())
+    assert not turns.busy("mallory")
+    turns.had("mallory")
+    assert turns.busy("mallory")
+    await asyncio.sleep(0)
+    assert not turns.busy("mallory")
+
+
 async def test_who_is_cancelled_holds_nobody_up() -> None:
     turns = Turns(asyncio.get_running_loop())
     waiting = [asyncio.ensure_future(turns.take("mallory")) for _ in range(5)]

@@ -9,6 +9,7 @@ go in time; an error that leaves an engine closes this connection and no other.
 
 import asyncio
 from collections.abc import Callable
+from time import perf_counter
 from typing import Any, cast
 
 from pillarbox.net.connections import Connections, Service
@@ -16,6 +17,7 @@ from pillarbox.net.eager import run_eagerly
 from pillarbox.net.flow_control import WRITE_HIGH, WRITE_LOW, send
 from pillarbox.net.lifeline import Lifeline
 from pillarbox.net.tls import TlsError, TlsLayer
+from pillarbox.net.turns import SLICE
 from pillarbox.wire.engine import BACKLOG_LIMIT, Link, Want
 
 _UNNAMED = ("", 0)
@@ -132,7 +134,10 @@ class Connection(Lifeline):
     def _work(self) -> None:
         """Begin at once; the engine may be done before this returns."""
         self._working = True
+        began = perf_counter()
         task = run_eagerly(self._all.loop, self._run())
+        if perf_counter() - began > SLICE:
+            self._all.turns.had(self._share)
         self._task = task if self._working else None
 
     async def _run(self) -> None:
@@ -209,7 +214,7 @@ class Connection(Lifeline):
     async def _drain(self) -> None:
         """Outbox.drain, when much is waiting or was done: send it, let the others work, and wait for the peer."""
         self._flush()
-        await self._turn()
+        await self._all.turns.take(self._share)
         if self._read_paused and self._engine.backlog <= BACKLOG_LIMIT and not self._closing:
             self._read_paused = False
             self._transport.resume_reading()
@@ -218,8 +223,10 @@ class Connection(Lifeline):
         await self._flow.room()
 
     async def _turn(self) -> None:
-        """Outbox.give_way: let the others work."""
+        """Outbox.give_way: let the others work. Long work for a peer that is gone ends here."""
         await self._all.turns.take(self._share)
+        if self._closing or (self._eof and self._tls is not None):  # nobody closes half of a TLS connection
+            raise ConnectionResetError("the connection is closed")
 
     def _ring(self) -> None:
         """Outbox.ring: a push. Rings of one instant become one write."""

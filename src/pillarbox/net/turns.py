@@ -9,6 +9,9 @@ Security: whoever logged in, or just connected, decides how much is asked for an
 import asyncio
 from collections import deque
 
+SLICE = 0.001
+"""Seconds of work at a stretch that count as a turn: what most commands take a tenth of."""
+
 
 class Turns:
     """Lines of those who wait for their turn, by account or address block (`whose`)."""
@@ -26,12 +29,16 @@ class Turns:
         """Whether others of the same stand in line: then a new command stands in line too."""
         return whose in self._lines
 
+    def had(self, whose: str) -> None:
+        """They had a turn just now, without asking: others of the same stand in line until everybody else did one step."""
+        if whose not in self._lines:
+            self._lines[whose] = deque()
+            self._loop.call_soon(self._next, whose)
+
     async def take(self, whose: str) -> None:
         """Let everybody else do one step, and those of the same who came before."""
-        line = self._lines.get(whose)
-        if line is None:
-            line = self._lines[whose] = deque()
-            self._loop.call_soon(self._next, whose)
+        self.had(whose)
+        line = self._lines[whose]
         turn = self._loop.create_future()
         line.append(turn)
         await turn

@@ -68,7 +68,7 @@ class Search(msgspec.Struct, frozen=True):
         if self.uses_modseq:
             session.enable_condstore()
         scope = Scope(selected, session.clock())
-        program = Program(session.mail, session.account, selected.view.mailbox, scope)
+        program = Program(session.mail, session.account, selected.view.mailbox, scope, out.give_way)
         try:
             found = await program.run(self.key, scope.everything)
         except StoreError:

@@ -3,13 +3,12 @@ Each batch is a turn of the account's, so that neither the event loop nor other 
 Header fields are looked for in columns, as soon as a search looks at enough messages to be worth making one."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 
 from pillarbox.imap.search.column import COLUMNS, Column
 from pillarbox.imap.search.key import All, Either, Key, MessageKey, Not, ViewKey
 from pillarbox.imap.search.scope import Candidate, Cost, Positions, Scope
 from pillarbox.imap.search.text_keys import BodyHas, HeaderHas, TextHas
-from pillarbox.imap.turns import give_way
 from pillarbox.store.api import Mail, MessageRecord
 
 BATCH = 256
@@ -35,11 +34,15 @@ WORTH_A_COLUMN = 4
 
 
 class Program:
-    """One search over one mailbox of an account."""
+    """One search over one mailbox of an account. `give_way` lets others have their turn; it raises ConnectionError when the
+    client is gone."""
 
-    __slots__ = ("account", "mail", "mailbox", "scope")
+    __slots__ = ("account", "give_way", "mail", "mailbox", "scope")
 
-    def __init__(self, mail: Mail, account: int, mailbox: int, scope: Scope) -> None:
+    def __init__(
+        self, mail: Mail, account: int, mailbox: int, scope: Scope, give_way: Callable[[], Awaitable[None]]
+    ) -> None:
+        self.give_way = give_way
         self.mail = mail
         self.account = account
         self.mailbox = mailbox
@@ -86,7 +89,7 @@ class Program:
         for start in range(0, len(candidates), BATCH_FLAGS):
             async with self.mail.turn(self.account):
                 found += key.select(self.scope, candidates[start : start + BATCH_FLAGS])
-            await give_way()
+            await self.give_way()
         return found
 
     async def _look(self, keys: tuple[MessageKey, ...], candidates: Positions) -> Positions:
@@ -119,7 +122,7 @@ class Program:
                 records = await self.mail.records(self.account, self.mailbox, batch)
                 if column.scanned < batch[0]:  # else another search was faster
                     column.extend(batch, records)
-            await give_way()
+            await self.give_way()
         if missing:
             column.tidy(self.scope.selected.view.uids)  # others may know of newer messages than this search
             COLUMNS.trim()
@@ -152,7 +155,7 @@ class Program:
         for batch in self._batches(candidates, cost):
             async with self.mail.turn(self.account):
                 found += await self._read_some(keys, batch, cost)
-            await give_way()
+            await self.give_way()
         return found
 
     async def _read_some(self, keys: tuple[MessageKey, ...], batch: Positions, cost: Cost) -> list[int]:
