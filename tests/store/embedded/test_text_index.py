@@ -166,6 +166,17 @@ async def test_copies_are_found_and_what_went_leaves_the_index(home: EmbeddedSto
     assert await may_hold(home, "elephants") == [uids[2]]
 
 
+async def test_a_search_does_not_read_the_whole_mailbox(home: EmbeddedStore, tmp_path: Path) -> None:
+    await put(home, [b"Subject: 1\r\n\r\nelephants\r\n"])
+    await home.indexer.catch_up()
+    reader = text_index.connect(tmp_path / "store", writer=False)
+    plan = [row[3] for row in reader.execute("EXPLAIN QUERY PLAN " + text_index._HOLDING, ('"ele"', 1))]
+    reader.close()
+    steps = [step for step in plan if "mail.messages" in step or " m " in step]
+    assert len(steps) == 3
+    assert all("messages_by_blob (blob" in step for step in steps), plan
+
+
 async def test_what_cannot_be_indexed_wholly_always_counts(home: EmbeddedStore) -> None:
     long = b"Subject: long\r\n\r\n" + b"words and words \r\n" * (MAX_TEXT // 16) + b"the end\r\n"
     assert full_text(long)[1] is False

@@ -186,9 +186,10 @@ def terms(needle: str) -> str | None:
 _HOLDING = """
     SELECT m.uid FROM texts(?1) AS t CROSS JOIN mail.messages AS m ON m.blob = t.rowid WHERE m.mailbox = ?2
     UNION SELECT m.uid FROM partial AS p CROSS JOIN mail.messages AS m ON m.blob = p.blob WHERE m.mailbox = ?2
-    UNION SELECT uid FROM mail.messages WHERE blob > (SELECT mark FROM progress) AND mailbox = ?2
+    UNION SELECT uid FROM mail.messages WHERE blob > (SELECT mark FROM progress) AND +mailbox = ?2
     ORDER BY 1
 """
+# The plus: by blob, of which few are above the mark, and not by mailbox, which would read all of it for each search.
 
 
 def holding(connection: apsw.Connection, mailbox: int, query: str) -> list[int]:
