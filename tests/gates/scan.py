@@ -143,7 +143,7 @@ def served(folder: Path) -> Iterator[None]:
         process.wait(30)
 
 
-def run(*command: str, patience: float = 240.0) -> str:
+def run(*command: str, patience: float = 900.0) -> str:
     """A scanner, without a terminal; what it printed."""
     environment = {**os.environ, "TERM": "xterm", "NO_COLOR": "1"}
     done = subprocess.run(
