@@ -6,6 +6,7 @@ programs on the machine do not count. Memory is what the process grew by at its 
 
 import resource
 import signal
+import traceback
 from collections.abc import Callable
 from time import process_time
 from types import FrameType
@@ -44,6 +45,9 @@ def bounded(target: Callable[[bytes], None]) -> Callable[[bytes], None]:
         signal.setitimer(signal.ITIMER_PROF, SLOWEST)
         try:
             target(octets)
+        except BaseException:
+            traceback.print_exc()  # with the causes, which the fuzzer does not print
+            raise
         finally:
             signal.setitimer(signal.ITIMER_PROF, 0)
         took, grew = process_time() - start, _peak() - memory

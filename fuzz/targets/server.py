@@ -1,6 +1,8 @@
 """What the server itself reads: its configuration, lines on the control socket, answers of name servers."""
 
+import inspect
 import json
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from fuzz.targets.world import open_store, run
 from pillarbox.mailauth.dns import DnsUnavailable
 from pillarbox.net.dns import DnsPolicy, DnsResolver
 from pillarbox.server import config as configuration
-from pillarbox.server.administration import Administration, Refusal
+from pillarbox.server.administration import VERBS, Administration, Refusal
 from pillarbox.server.control import ControlServer
 
 
@@ -27,9 +29,46 @@ def config(octets: bytes) -> None:
         assert str(error)
 
 
+_VALUES: tuple[Any, ...] = (
+    None,
+    True,
+    -1,
+    0,
+    1e300,
+    "",
+    "a@b.test",
+    "@b.test",
+    "b.test",
+    "q1",
+    [],
+    ["a@b.test"],
+    [None],
+    {"a": 1},
+)
+
+
 def control(octets: bytes) -> None:
-    """Any line is answered; only a Refusal is an answer, everything else is a bug."""
-    run(_control(octets))
+    """Any line is answered; only a Refusal is an answer, everything else is a bug. From the octet 0x80 on, an input is a
+    series of calls: verb, and a value (of the input's own text, or one of some) for each argument."""
+    run(_control(_calls(octets[1:]) if octets[:1] >= b"\x80" else octets))
+
+
+def _calls(octets: bytes) -> bytes:
+    numbers = iter(octets)
+    text = octets.decode("utf-8", "surrogateescape")
+    lines = []
+    verbs = sorted(VERBS)
+    for number in islice(numbers, 5):
+        verb = verbs[number % len(verbs)]
+        arguments = {}
+        for name in islice(inspect.signature(VERBS[verb]).parameters, 1, None):
+            choice = next(numbers, 0)
+            if choice < 0xF0:
+                arguments[name] = (
+                    text[choice % 16 :][: choice // 8] if choice > 0x80 else _VALUES[choice % len(_VALUES)]
+                )
+        lines.append(json.dumps({"verb": verb, "arguments": arguments}).encode())
+    return b"\n".join(lines)
 
 
 async def _control(octets: bytes) -> None:

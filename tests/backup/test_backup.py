@@ -159,6 +159,9 @@ async def test_a_newer_manifest_is_refused(store: EmbeddedStore, data: Path, fol
     (made / "manifest.json").write_bytes(msgspec.json.encode({**held, "files": {"../x": {"size": 0, "sha256": ""}}}))
     with pytest.raises(BackupError, match="outside"):
         manifest.read(made)
+    (made / "manifest.json").write_bytes(b'{"format": ' + b"[" * 20_000 + b"]" * 20_000 + b"}")
+    with pytest.raises(BackupError, match="damaged"):
+        manifest.read(made)
 
 
 async def test_compaction_waits_for_a_backup(store: EmbeddedStore, data: Path) -> None:

@@ -89,6 +89,11 @@ async def test_an_account_from_beginning_to_end(office: Office) -> None:
         ("delete_queue", {"entry": "nothing"}, "no nothing in the queue", "queue list"),
         ("fly", {}, "does not know 'fly'", "Restart"),
         ("add_domain", {"name": "x.test"}, "called wrongly", ""),
+        ("add_domain", {"domain": 5}, "called wrongly", ""),
+        ("add_alias", {"address": "a@example.test", "targets": [None]}, "called wrongly", ""),
+        ("set_disabled", {"address": "anna@example.test", "disabled": "no"}, "called wrongly", ""),
+        ("check_account", {"address": "anna\0@example.test"}, "NUL", ""),
+        ("check_account", {"address": "\ud800@example.test"}, "not Unicode", ""),
         ("perform", {"verb": "x", "arguments": {}}, "does not know", ""),
     ],
 )

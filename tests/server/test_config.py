@@ -75,6 +75,11 @@ def test_mistakes_are_named(text: str, message: str) -> None:
     assert str(caught.value) == message
 
 
+def test_values_nested_without_end_are_a_mistake_like_others() -> None:
+    with pytest.raises(ConfigError, match="nested too deep"):
+        parse(b"a = " + b"[" * 5000 + b"]" * 5000)
+
+
 @pytest.mark.parametrize("text", IN_THE_CLEAR)
 def test_nothing_sends_a_password_in_the_clear(text: str) -> None:
     with pytest.raises(ConfigError, match="in the clear"):

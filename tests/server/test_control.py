@@ -41,7 +41,14 @@ async def test_verbs_refusals_and_bugs(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", [b"nonsense\n", b"[]\n", b'{"arguments": {}}\n', b'{"verb": "echo", "arguments": 3}\n']
+    "line",
+    [
+        b"nonsense\n",
+        b"[]\n",
+        b'{"arguments": {}}\n',
+        b'{"verb": "echo", "arguments": 3}\n',
+        pytest.param(b'{"verb": %b1%b}\n' % (b"[" * 20_000, b"]" * 20_000), id="nested"),
+    ],
 )
 async def test_what_is_no_request(tmp_path: Path, line: bytes) -> None:
     server = ControlServer(tmp_path / "control.sock", _handle)

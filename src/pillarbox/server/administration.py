@@ -14,7 +14,9 @@ from dataclasses import asdict
 from ipaddress import ip_address
 from pathlib import Path
 from time import monotonic, time
-from typing import Any
+from typing import Any, get_type_hints
+
+import msgspec
 
 from pillarbox.access.passwords import BadPassword, hash_password
 from pillarbox.access.throttle import Throttle
@@ -74,10 +76,7 @@ class Administration:
         method: Callable[..., Awaitable[Any]] | None = VERBS.get(verb)
         if method is None:
             raise Refusal(f"This server does not know {verb!r}.", "Is it older than the command? Restart the server.")
-        try:
-            inspect.signature(method).bind(self, **arguments)
-        except TypeError as error:
-            raise Refusal(f"{verb} was called wrongly: {error}.") from None
+        _check_arguments(verb, method, arguments)
         try:
             return await method(self, **arguments)
         except BadAddress as error:
@@ -360,6 +359,21 @@ VERBS: dict[str, Callable[..., Awaitable[Any]]] = {
     if inspect.iscoroutinefunction(method) and not name.startswith("_") and name != "perform"
 }
 """What `perform` knows; each is documented where it is defined."""
+
+
+def _check_arguments(verb: str, method: Callable[..., Awaitable[Any]], arguments: dict[str, Any]) -> None:
+    """Whether there are these arguments, and of these types. Raises Refusal, whose text never holds a value."""
+    try:
+        inspect.signature(method).bind(None, **arguments)
+        hints = get_type_hints(method)
+        for name, value in arguments.items():
+            msgspec.convert(value, hints[name])
+            if isinstance(value, str) and "\0" in value:
+                raise TypeError(f"{name} holds a NUL character")
+    except (TypeError, msgspec.ValidationError) as error:
+        raise Refusal(f"{verb} was called wrongly: {error}.") from None
+    except UnicodeEncodeError:
+        raise Refusal(f"{verb} was called wrongly: a text is not Unicode.") from None
 
 
 def _alias_name(address: str) -> str:

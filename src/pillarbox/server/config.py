@@ -72,6 +72,8 @@ def parse(octets: bytes) -> Config:
         raise ConfigError(f"not UTF-8 at octet {error.start}", "Save the file as UTF-8.") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"not TOML: {error}") from None
+    except RecursionError:
+        raise ConfigError("values are nested too deep", "No setting is a list of lists.") from None
     _refuse_unknown(table, Config, "")
     try:
         config = msgspec.convert(_with_defaults(table), Config)

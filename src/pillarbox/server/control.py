@@ -101,7 +101,7 @@ class ControlServer:
         try:
             request = json.loads(line)
             verb, arguments = str(request["verb"]), dict(request.get("arguments", {}))
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):  # the last: JSON nested a thousand deep
             return {"error": "This is not a request.", "advice": "", "later": False}
         running = asyncio.ensure_future(self._handler(verb, arguments))
         self._verbs.add(running)

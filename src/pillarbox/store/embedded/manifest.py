@@ -80,7 +80,7 @@ def read(snapshot: Path) -> Manifest:
         manifest = msgspec.json.decode(octets, type=Manifest)
     except OSError as error:
         raise BackupError(f"{snapshot / MANIFEST} cannot be read: {error.strerror}") from None
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise BackupError(f"{snapshot / MANIFEST} is damaged: {error}") from None
     for name in manifest.files:
         if name.startswith("/") or ".." in name.split("/"):
