@@ -29,8 +29,8 @@ def row(title: str, samples: Samples, facts: str) -> str:
 
 def tell(outcome: Outcome) -> str:
     """The rows of one attack."""
-    memory = f"{outcome.quiet / MIB:.0f} → {outcome.peak / MIB:.0f} | {outcome.processor * 100:.0f} %"
-    return row(outcome.attack.title, outcome.during, memory)
+    facts = f"{outcome.quiet / MIB:.0f} → {outcome.peak / MIB:.0f} | {outcome.processor:.0%} | {outcome.waited:.0%}"
+    return row(outcome.attack.title, outcome.during, facts)
 
 
 def details(outcome: Outcome) -> str:
@@ -59,7 +59,7 @@ def main() -> int:
     )
     arguments = parser.parse_args()
     chosen = [name for name in arguments.only.split(",") if name] or list(attacks)
-    head = "| attack | " + " | ".join(OPERATIONS) + " | errors | PSS, MiB | CPU |"
+    head = "| attack | " + " | ".join(OPERATIONS) + " | errors | PSS, MiB | CPU | waited |"
     rows = [head, "|" + "---|" * (head.count("|") - 1)]
     with tempfile.TemporaryDirectory(prefix="pillarbox-dos-") as folder:
         prepared = Path(folder) / "prepared"
@@ -74,7 +74,7 @@ def main() -> int:
                 preferred=arguments.preferred,
             )  # fmt: skip
             if len(rows) == 2:
-                rows.append(row("none", outcome.before, f"{outcome.quiet / MIB:.0f} | "))
+                rows.append(row("none", outcome.before, f"{outcome.quiet / MIB:.0f} | | "))
             rows.append(tell(outcome))
             print(f"{name}\n{details(outcome)}", flush=True)
     print("\n".join(["", "Milliseconds, median/99th percentile, while attacked:", *rows]))

@@ -1,6 +1,6 @@
 """The attackers' tools, and the process that runs one attack until its time is over.
 
-Usage: python -m tests.dos.attacker NAME OFFSET SECONDS SCALE. Writes one JSON line at the end: what was done, by name.
+Usage: python -m tests.dos.attacker NAME OFFSET SECONDS SCALE NICE. Writes one JSON line at the end: what was done, by name.
 """
 
 import asyncio
@@ -197,10 +197,10 @@ def main() -> None:
     """The command."""
     from tests.dos import attacker  # this file as a module, not as __main__: the table is there
 
-    name, offset, seconds, scale = sys.argv[1:]
+    name, offset, seconds, scale, nice = sys.argv[1:]
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     logging.disable()  # asyncio complains of each write to a connection that is gone
-    os.nice(10)  # real attackers compute elsewhere
+    os.nice(int(nice))  # real attackers compute elsewhere
     target = attacker.Target(int(offset), float(scale))
     asyncio.run(carry_out(attacker.load()[name], target, float(seconds)))  # type: ignore[arg-type]
 

@@ -114,7 +114,7 @@ def run(
         _wait(town, seconds / 2)
         quiet, began, used = town.look(), time.monotonic(), town.processor()
         waited = town.waited()
-        done = _attack(attack, town, seconds, scale)
+        done = _attack(attack, town, seconds, scale, nice=0 if preferred else 10)
         ended = time.monotonic()
         processor = (town.processor() - used) / (ended - began)
         waited = (town.waited() - waited) / (ended - began)
@@ -141,9 +141,10 @@ def _wait(town: Town, seconds: float) -> None:
         time.sleep(min(0.25, left))
 
 
-def _attack(attack: Attack, town: Town, seconds: float, scale: float) -> dict[str, int]:
+def _attack(attack: Attack, town: Town, seconds: float, scale: float, *, nice: int) -> dict[str, int]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(SOURCE), str(SOURCE.parent)])}
-    command = [sys.executable, "-m", "tests.dos.attacker", attack.name, str(town.offset), str(seconds), str(scale)]
+    arguments = [attack.name, str(town.offset), str(seconds), str(scale), str(nice)]
+    command = [sys.executable, "-m", "tests.dos.attacker", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, cwd=SOURCE.parent, text=True) as process:
         try:
             while process.poll() is None:

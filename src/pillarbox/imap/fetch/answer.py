@@ -59,8 +59,9 @@ class Answer:
             if self.plan.needs & (Need.HEADER | Need.OCTETS):
                 await self._send_octets(batch, records, spans)
             else:
+                await self._take_turn(spans)
                 self._write(batch, records, None)
-            await self._breathe(spans)
+            await self.out.drain()
 
     async def _send_flags(self, spans: list[range]) -> None:
         items = self.plan.items
@@ -93,9 +94,9 @@ class Answer:
         found = await self.session.mail.records(self.session.account, self.selected.view.mailbox, uids)
         return dict(zip(uids, found, strict=True))
 
-    async def _breathe(self, spans: list[range]) -> None:
-        """Between two batches: room for what comes, and after much work the others' turn."""
-        await self.out.drain()
+    async def _take_turn(self, spans: list[range]) -> None:
+        """Before the work of a batch, once everything for it was read: what the store gave to many sessions of an account at
+        the same moment is not worked on at the same moment."""
         if sum(map(len, spans)) > FEW:
             await self.out.give_way()
 
@@ -105,8 +106,10 @@ class Answer:
             if is_large:
                 await self._send_large(lighter, records)
             else:
-                self._write(lighter, records, await self._contents(lighter, records))
-            await self._breathe(spans)
+                contents = await self._contents(lighter, records)
+                await self._take_turn(spans)
+                self._write(lighter, records, contents)
+            await self.out.drain()
 
     async def _contents(self, batch: list[range], records: Records) -> Contents:
         """The octets that are needed of these messages."""
