@@ -93,7 +93,8 @@ async def test_an_account_from_beginning_to_end(office: Office) -> None:
         ("add_alias", {"address": "a@example.test", "targets": [None]}, "called wrongly", ""),
         ("set_disabled", {"address": "anna@example.test", "disabled": "no"}, "called wrongly", ""),
         ("check_account", {"address": "anna\0@example.test"}, "NUL", ""),
-        ("check_account", {"address": "\ud800@example.test"}, "not Unicode", ""),
+        ("check_account", {"address": "\ud800@example.test"}, "Not an address", ""),
+        ("add_account", {"address": "b@example.test", "password": "x", "quota": "\ud800"}, "called wrongly", ""),
         ("perform", {"verb": "x", "arguments": {}}, "does not know", ""),
     ],
 )
