@@ -262,3 +262,25 @@ def test_what_root_makes_in_a_data_directory_belongs_to_its_owner(tmp_path: Path
     with keep_segments(tmp_path):
         status = (tmp_path / "backup.lock").stat()
     assert (status.st_uid, status.st_gid) == (4711, 4712)
+
+
+async def test_what_killed_ones_left_behind_goes_and_nothing_else(
+    store: EmbeddedStore, data: Path, folder: Path, tmp_path: Path
+) -> None:
+    made = back_up(data, folder)
+    new, scratch = tmp_path / "new", tmp_path / "scratch"
+    left = [tmp_path / ".new.restoring-killed", scratch / "pillarbox-snapshot-killed"]
+    held = [tmp_path / ".new.restoring-running", scratch / "pillarbox-snapshot-running"]
+    other = [tmp_path / ".newer.restoring-killed", scratch / "pillarbox"]
+    for path in (*left, *held, *other):
+        path.mkdir(parents=True)
+        (path / "mail").write_bytes(b"secret")
+    locks = [snapshot._hold(path) for path in held]
+    assert snapshot.restore(made, new) == []
+    async with snapshot.opened(made, scratch):
+        assert len(list(scratch.iterdir())) == 3
+    for lock in locks:
+        os.close(lock)
+    assert [path for path in left if path.exists()] == []
+    assert all((path / "mail").read_bytes() == b"secret" for path in (*held, *other))
+    assert len(list(scratch.iterdir())) == 2

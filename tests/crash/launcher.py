@@ -8,10 +8,12 @@ file of a fault's name lies there, calls fail.
 import errno
 import os
 import runpy
+import shutil
 import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import apsw
@@ -99,22 +101,30 @@ class Death:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+def deaths(folder: Path) -> list[tuple[str, str]]:
+    """The points at which processes died, in order: label, when."""
+    lines = (folder / FIRED).read_text().splitlines() if (folder / FIRED).exists() else []
+    return [(label, when) for label, when in map(str.split, lines)]
+
+
 def wrap_files(death: Death, faults: Faults) -> None:
     """Put both around what writes and reads segments."""
 
-    def wrapped(name: str, refuse: Callable[[], None] | None) -> None:
-        original = getattr(os, name)
+    def wrapped(name: str, refuse: Callable[[], None] | None, module: ModuleType = os) -> None:
+        original = getattr(module, name)
 
         def call(*arguments: Any, **named: Any) -> Any:
             if refuse is not None:
                 refuse()
             return death.around(name, lambda: original(*arguments, **named))
 
-        setattr(os, name, call)
+        setattr(module, name, call)
 
     writing = {"pwrite", "pwritev", "fdatasync", "fsync"}
     for name in sorted(CALLS & set(dir(os))):
         wrapped(name, faults.refuse_writing if name in writing else None)
+    for name in sorted(CALLS & set(dir(shutil))):
+        wrapped(name, None, shutil)
     for name in ("pread", "preadv"):
         wrapped(name, faults.refuse_reading)
     fill_up(faults)

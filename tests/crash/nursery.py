@@ -1,7 +1,7 @@
 """A process that has everything imported and forks a server whenever one is wanted: half of what a kill costs is imports.
 
-Run as a program it reads lines of JSON, [launcher's arguments, log, limits] or the number of a process. It answers the first
-with the number of the new process, the second with how that one ended.
+Run as a program it reads lines of JSON, [module with a `main`, its arguments, log, limits] or the number of a process. It
+answers the first with the number of the new process, the second with how that one ended.
 """
 
 import gc
@@ -24,23 +24,23 @@ def main() -> None:
     from tests.crash import clock
 
     clock.install()
-    from tests.crash import launcher
 
     import pillarbox
 
     for module in pkgutil.walk_packages(pillarbox.__path__, "pillarbox."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
+    modules = {name: importlib.import_module(f"tests.crash.{name}") for name in ("launcher", "backing")}
     gc.freeze()
     while line := sys.stdin.buffer.readline():
         match json.loads(line):
             case int(process):
                 answer = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
-            case [list(arguments), str(log), dict(limits)]:
+            case [str(program), list(arguments), str(log), dict(limits)]:
                 answer = os.fork()
                 if answer == 0:
                     _become(log, limits)
-                    launcher.main(*arguments)
+                    modules[program].main(*arguments)
                     os._exit(0)
         os.write(1, b"%d\n" % answer)
 
@@ -83,11 +83,18 @@ class Nursery:
 
 
 class Forked:
-    """A server that a nursery made; used like a `subprocess.Popen`."""
+    """A process that a nursery made; used like a `subprocess.Popen`."""
 
-    def __init__(self, nursery: Nursery, arguments: list[str], log: Path, limits: dict[int, tuple[int, int]]) -> None:
+    def __init__(
+        self,
+        nursery: Nursery,
+        program: str,
+        arguments: list[str],
+        log: Path,
+        limits: dict[int, tuple[int, int]] | None = None,
+    ) -> None:
         self._nursery = nursery
-        self.pid = nursery.ask([arguments, str(log), limits])
+        self.pid = nursery.ask([program, arguments, str(log), limits or {}])
         self._file = os.pidfd_open(self.pid)
         self._lock = threading.Lock()
         self.returncode: int | None = None

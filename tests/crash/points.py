@@ -55,13 +55,29 @@ GIVING_UP = (
 )
 """Where it is killed after something failed: the disk is full."""
 
+BACKING_UP = (
+    "backup._copy_index:VACUUM",
+    "backup._segment:link",
+    "backup._copy:fsync",
+    "backup.make:fsync",
+    "manifest.write:fsync",
+    "backup.back_up:rename",
+    "backup.back_up:fsync",
+    "backup.back_up:rmtree",
+)
+"""Where a backup is killed."""
+
+RESTORING = ("snapshot._bring:fsync", "snapshot.restore:fsync", "snapshot.restore:rename")
+"""Where the restoring of a whole server is killed."""
+
 ELSEWHERE = {
     "mail.rename": "a mailbox gets another name: no file does",
     "place.take": "the lock file's text is for people; its folder is AT_START",
     "incoming.abandon": "tests/store/embedded/test_garbage.py: an octet that nobody refers to is swept",
-    "backup": "tests/crash/test_backup_kills.py",
-    "manifest": "tests/crash/test_backup_kills.py",
-    "snapshot": "tests/crash/test_backup_kills.py",
+    "snapshot.opened": "a scratch folder",
+    "snapshot._lay_out": "a scratch folder",
+    "snapshot._make_folder": "tests/backup/test_backup.py",
+    "snapshot.restore:rmtree": "tests/backup/test_backup.py: something failed",
     "rebuild": "tests/store/embedded/test_rebuild.py",
     "salvage": "tests/store/embedded/test_rebuild.py: copies into a scratch folder",
     "schema._keep": "tests/store/embedded/test_versions.py",

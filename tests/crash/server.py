@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from tests.crash.launcher import FIRED
+from tests.crash.launcher import deaths
 from tests.crash.nursery import Forked, Nursery
 from tests.demo import PORTS, SOURCE, free_offset
 
@@ -23,12 +23,12 @@ START_PATIENCE = 30.0
 
 
 @lru_cache(maxsize=1)
-def _nursery() -> Nursery:
+def nursery() -> Nursery:
     """Where servers come from."""
     path = os.pathsep.join([str(SOURCE), str(SOURCE.parent)])
-    nursery = Nursery({**os.environ, "PYTHONPATH": path, "NO_COLOR": "1"})
-    atexit.register(nursery.close)
-    return nursery
+    made = Nursery({**os.environ, "PYTHONPATH": path, "NO_COLOR": "1"})
+    atexit.register(made.close)
+    return made
 
 
 class Child:
@@ -58,7 +58,7 @@ class Child:
 
     def start(self, *death: str, limits: dict[int, tuple[int, int]] | None = None) -> None:
         """Start it, and wait until it accepts. `death` is a label, "before" or "after", and a number."""
-        self.process = Forked(_nursery(), [str(self.config), str(self.faults), *death], self.log, limits or {})
+        self.process = Forked(nursery(), "launcher", [str(self.config), str(self.faults), *death], self.log, limits)
         deadline = time.monotonic() + START_PATIENCE
         while True:
             try:
@@ -81,8 +81,7 @@ class Child:
     @property
     def fired(self) -> list[tuple[str, str]]:
         """The points at which it died, in order: label, when."""
-        found = self.faults / FIRED
-        return [(line.split()[0], line.split()[1]) for line in found.read_text().splitlines()] if found.exists() else []
+        return deaths(self.faults)
 
     def trust(self) -> ssl.SSLContext:
         """What its clients believe."""

@@ -1,12 +1,15 @@
 """Using a snapshot of a backup: verify it, restore it, open it to read what is in it."""
 
 import asyncio
+import errno
+import fcntl
+import glob
 import hashlib
 import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from pillarbox.store.api import Progress, StoreError
@@ -33,7 +36,7 @@ async def opened(snapshot: Path, scratch: Path | None = None) -> AsyncIterator[E
     """The store as the snapshot has it, restored into a folder below `scratch` (None: the system's) that goes afterwards:
     a copy of the index, links to the segments. Raises BackupError."""
     held = manifest.read(snapshot)
-    folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="pillarbox-snapshot-", dir=scratch))
+    folder, ours = await asyncio.to_thread(_make_folder, scratch or Path(tempfile.gettempdir()), "pillarbox-snapshot-")
     try:
         try:
             await asyncio.to_thread(_lay_out, snapshot, held, folder)
@@ -47,6 +50,7 @@ async def opened(snapshot: Path, scratch: Path | None = None) -> AsyncIterator[E
             await store.close()
     finally:
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+        os.close(ours)
 
 
 def _lay_out(snapshot: Path, held: Manifest, folder: Path) -> None:
@@ -126,7 +130,7 @@ def restore(snapshot: Path, data: Path, *, progress: Progress = _nobody_waits) -
         raise BackupError(f"{data} is not empty: a whole server is restored into a new data directory")
     data = data.resolve()
     data.parent.mkdir(parents=True, exist_ok=True)
-    under_way = Path(tempfile.mkdtemp(prefix=f".{data.name}.restoring-", dir=data.parent))
+    under_way, ours = _make_folder(data.parent, f".{data.name}.restoring-")
     problems: list[str] = []
     try:
         done, total = 0, sum(file.size for file in held.files.values())
@@ -142,8 +146,37 @@ def restore(snapshot: Path, data: Path, *, progress: Progress = _nobody_waits) -
     except BaseException:
         shutil.rmtree(under_way, ignore_errors=True)
         raise
+    finally:
+        os.close(ours)
     sync_folder(data.parent)
     return problems
+
+
+def _make_folder(parent: Path, prefix: str) -> tuple[Path, int]:
+    """A new folder with a lock on it; returns both. What processes that were killed left behind goes: their locks have gone,
+    and it holds mail. Raises OSError."""
+    for left in parent.glob(f"{glob.escape(prefix)}*"):
+        with suppress(OSError):  # somebody else's, or in use
+            file = _hold(left)
+            try:
+                shutil.rmtree(left, ignore_errors=True)
+            finally:
+                os.close(file)
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+    return folder, _hold(folder)
+
+
+def _hold(folder: Path) -> int:
+    """Lock one of our own folders. Raises OSError: another process has it, or it is none of ours."""
+    file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        if os.fstat(file).st_uid != os.geteuid():
+            raise PermissionError(errno.EPERM, "somebody else's folder", str(folder))
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(file)
+        raise
+    return file
 
 
 def _place(name: str) -> str:
