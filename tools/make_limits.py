@@ -71,6 +71,9 @@ LIMITS = (
     Limit(
         "a peer that takes nothing", "net.connections:ConnectionLimits.write_stall", "seconds", "net/test_connection.py"
     ),
+    Limit(
+        "time to read our last words", "net.connections:ConnectionLimits.linger", "seconds", "net/test_connection.py"
+    ),
     Limit("octets read after our last words", "net.lifeline:LINGER_OCTETS", "octets", "net/test_connection.py"),
     Limit("messages not yet complete, in memory", "store.spool:IN_MEMORY_TOGETHER", "octets", "store/test_spool.py"),
     Limit("… and on the disk, of what would be free", "store.spool:SHARE_OF_DISK", "", "store/test_spool.py"),
@@ -109,6 +112,21 @@ LIMITS = (
         "access/test_service.py",
     ),
     Limit(
+        "… places of them for familiar clients alone",
+        "access.policy:Policy.queue_reserved",
+        "",
+        "access/test_service.py",
+    ),
+    Limit(
+        "logins of one account from one block that stand in line",
+        "access.policy:Policy.line",
+        "",
+        "access/test_service.py",
+    ),
+    Limit("entries of each table of access", "access.policy:Policy.remembered", "", "access/test_throttle.py"),
+    Limit("an IPv4 address block", "access.policy:Policy.ipv4_block", "bits", "access/test_throttle.py"),
+    Limit("an IPv6 address block", "access.policy:Policy.ipv6_block", "bits", "access/test_throttle.py"),
+    Limit(
         "a verified password is known again for",
         "access.policy:Policy.verified_for",
         "seconds",
@@ -125,6 +143,7 @@ LIMITS = (
     Limit("… for one account", "access.exposure:PER_ACCOUNT", "a day", "access/test_exposure.py"),
     Limit("iterations of SCRAM-SHA-256", "access.passwords:SCRAM_ITERATIONS", "", "access/test_passwords.py"),
     Limit("SMTP: command line", "smtp.policy:Policy.max_command", "octets", "smtp/test_engine.py"),
+    Limit("SMTP: line of AUTH", "smtp.policy:Policy.max_auth_line", "octets", "smtp/test_auth.py"),
     Limit("SMTP: message", "smtp.policy:Policy.max_message", "octets", "smtp/test_body.py"),
     Limit("SMTP: header of a message", "smtp.policy:Policy.max_header", "octets", "smtp/test_body.py"),
     Limit("SMTP: recipients of a message", "smtp.policy:Policy.max_recipients", "", "smtp/test_engine.py"),
@@ -135,6 +154,9 @@ LIMITS = (
         "SMTP: commands since the last accepted message", "smtp.policy:Policy.max_commands", "", "smtp/test_engine.py"
     ),
     Limit("SMTP: bad commands", "smtp.policy:Policy.max_errors", "", "smtp/test_engine.py"),
+    Limit("SMTP: refused recipients", "smtp.policy:Policy.max_refused_recipients", "", "smtp/test_engine.py"),
+    Limit("SMTP: silence between commands", "smtp.policy:Policy.command_timeout", "seconds", "smtp/test_engine.py"),
+    Limit("SMTP: silence within a message", "smtp.policy:Policy.data_timeout", "seconds", "smtp/test_engine.py"),
     Limit("SMTP: failed logins on one connection", "smtp.policy:Policy.max_auth_failures", "", "smtp/test_auth.py"),
     Limit(
         "submission: recipients of one account in an hour",
@@ -153,11 +175,13 @@ LIMITS = (
     Limit("IMAP: literal before login", "imap.policy:Limits.before_login.literal", "octets", "imap/test_framing.py"),
     Limit("IMAP: command after login", "imap.policy:Limits.after_login.command", "octets", "imap/test_framing.py"),
     Limit("IMAP: literal after login", "imap.policy:Limits.after_login.literal", "octets", "imap/test_framing.py"),
+    Limit("IMAP: literals in one command", "imap.policy:Limits.literals", "", "imap/test_framing.py"),
     Limit("IMAP: appended message", "imap.policy:Policy.max_message", "octets", "imap/test_append.py"),
     Limit("IMAP: bad commands before login", "imap.policy:Limits.bad_commands_before_login", "", "imap/test_engine.py"),
     Limit("IMAP: commands before login", "imap.policy:Limits.commands_before_login", "", "imap/test_engine.py"),
     Limit("IMAP: failed logins on one connection", "imap.policy:Limits.failed_logins", "", "imap/test_engine.py"),
     Limit("IMAP: silence before login", "imap.policy:Limits.login_seconds", "seconds", "imap/test_engine.py"),
+    Limit("IMAP: silence after login", "imap.policy:Limits.idle_seconds", "seconds", "imap/test_engine.py"),
     Limit("POP3: command line", "pop3.policy:Policy.command_line", "octets", "pop3/test_dialogs.py"),
     Limit(
         "POP3: octets of a line that does not end", "pop3.policy:Policy.skipped", "octets", "pop3/test_tls_and_ends.py"

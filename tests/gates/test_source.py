@@ -1,6 +1,9 @@
 """What the package does not contain: ways to run a stranger's octets as code. And what its bill of materials does."""
 
 import ast
+import re
+import tomllib
+from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 
 import pytest
@@ -58,9 +61,37 @@ def test_the_walk_sees_it(source: str) -> None:
     assert breaches(ast.parse(source))
 
 
+LOCK = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+
+
 def test_the_bill_of_materials_has_every_dependency_with_hashes() -> None:
-    lock = (ROOT / "requirements.txt").read_text(encoding="utf-8")
-    found = bill(lock)["components"]
-    assert {"apsw", "argon2-cffi", "cryptography", "dnspython"} <= {c["name"] for c in found}
+    found = bill(LOCK)["components"]
     assert all(c["hashes"] for c in found)
-    assert sum(len(c["hashes"]) for c in found) == lock.count("--hash=sha256:")
+    assert sum(len(c["hashes"]) for c in found) == LOCK.count("--hash=sha256:")
+    assert len({c["bom-ref"] for c in found}) == len(found) == len(re.findall(r"(?m)^[A-Za-z0-9].*==", LOCK))
+
+
+def test_the_lock_has_all_that_the_package_needs() -> None:
+    """Also what its dependencies need, and in the versions that are installed where the tests run."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    locked = {c["name"]: c["version"] for c in bill(LOCK)["components"]}
+    waiting, seen = [name_of(need) for need in project["dependencies"]], set[str]()
+    while waiting:
+        name = waiting.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        assert name in locked, f"make lock: {name} is missing"
+        try:
+            needs = requires(name) or []
+        except PackageNotFoundError:
+            continue  # of another platform
+        waiting += [name_of(need) for need in needs if ";" not in need]
+    assert {"apsw", "argon2-cffi-bindings", "cryptography", "dnspython"} <= seen
+
+
+def name_of(requirement: str) -> str:
+    """The normalised name of a requirement."""
+    found = re.match(r"[A-Za-z0-9._-]+", requirement)
+    assert found
+    return re.sub(r"[-_.]+", "-", found[0]).lower()

@@ -104,7 +104,11 @@ def half_way(server: Watched) -> None:
             case _:
                 connection.send(day.logins("imap", ALICE, WRONG)[6][0] + b"\r\n")
     reprs = server.look()
-    assert "Secret(***)" in reprs or "Session" in reprs or "Engine" in reprs
+    assert "Engine object at" in reprs
+    held = server.open_for_writing()
+    assert any(name.endswith("index.sqlite-wal") for name in held)
+    own = (str(server.data), str(server.transcripts), str(server.output), "/dev/null")
+    assert [name for name in held if not name.startswith(own)] == []
     for connection in begun:
         connection.close()
 

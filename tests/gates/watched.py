@@ -149,6 +149,22 @@ class Watched:
             time.sleep(0.05)
         return (self.report / "reprs.txt").read_text(encoding="utf-8", errors="surrogateescape")
 
+    def open_for_writing(self) -> list[str]:
+        """Files that the process holds open for writing just now, whoever in it opened them (SQLite does not ask Python)."""
+        assert self.process is not None
+        found = []
+        for descriptor in Path(f"/proc/{self.process.pid}/fd").iterdir():
+            try:
+                target = os.readlink(descriptor)
+                flags = (
+                    (descriptor.parent.parent / "fdinfo" / descriptor.name).read_text().split("flags:")[1].split()[0]
+                )
+            except FileNotFoundError:
+                continue  # closed meanwhile
+            if target.startswith("/") and int(flags, 8) & (os.O_WRONLY | os.O_RDWR):
+                found.append(target)
+        return found
+
     @property
     def audit(self) -> dict[str, list[Any]]:
         """What the audit hook saw, once the server has stopped."""

@@ -303,6 +303,11 @@ async def test_silence() -> None:
     run.engine.timed_out()
     assert b"".join(run.engine.out.take()).startswith(b"421 4.4.2 ")
     assert run.engine.want is Want.CLOSE
+    run = await converse([START + b"DATA\r\nhalf a mess"])
+    assert run.engine.timeout == 180.0  # RFC 5321 §4.5.3.2.5
+    run.engine.timed_out()
+    assert run.engine.want is Want.CLOSE
+    assert run.service.accepted == []
 
 
 async def test_shutdown_between_commands() -> None:
