@@ -18,6 +18,7 @@ help:
 	@echo "make fuzz     feed nonsense to parsers and engines: make fuzz [TARGET=imap] [SECONDS=60] [INPUT=base64]"
 	@echo "make bench    measure against Postfix + Dovecot: make bench [ONLY=login,flags] [ROUNDS=3]"
 	@echo "make bench-growth  how cost grows with mailbox, connections, accounts, size, queue: make bench-growth [LARGEST=100000]"
+	@echo "make bench-flat    memory over time and lag of the loop under a mixed load: make bench-flat [MINUTES=20]"
 	@echo "make bench-micro   parsers, formatters and writes one by one: make bench-micro [COMPARE=0001], which fails at 25% slower"
 
 $(STAMP): pyproject.toml requirements.txt
@@ -70,6 +71,11 @@ bench: $(STAMP)
 bench-growth: $(STAMP)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check matplotlib
 	$(BIN)/python -m bench.growth $(if $(ONLY),--only $(ONLY)) $(if $(LARGEST),--largest $(LARGEST)) $(if $(OUTPUT),--output $(OUTPUT))
+
+.PHONY: bench-flat
+bench-flat: $(STAMP)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check matplotlib
+	$(BIN)/python -m bench.flat $(if $(OUTPUT),--output $(OUTPUT)) --minutes $(if $(filter command line,$(origin MINUTES)),$(MINUTES),20)
 
 .PHONY: bench-micro
 bench-micro: $(STAMP)

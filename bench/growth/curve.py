@@ -104,12 +104,14 @@ class Table:
         self.put(x, f"{name}: wait", statistics.median(waits) * 1e3, "ms", promise, floor=20.0)
 
 
-async def quiet(stack: Stack, *, share: float = 0.05, patience: float = 600.0) -> None:
-    """Wait until the server uses less than this share of a CPU, so that work behind delivery is not counted."""
+async def quiet(stack: Stack, *, share: float = 0.02, patience: float = 900.0) -> None:
+    """Wait until the server uses less than this share of a CPU for a second, so that work behind delivery is not counted."""
     until = time.monotonic() + patience
+    calm = 0
     while time.monotonic() < until:
         before = stack.cpu()
-        await asyncio.sleep(0.3)
-        if (stack.cpu() - before) / 0.3 < share:
+        await asyncio.sleep(0.25)
+        calm = calm + 1 if (stack.cpu() - before) / 0.25 < share else 0
+        if calm == 4:
             return
     print(f"  {stack.name} is still busy after {patience:.0f} s", flush=True)

@@ -4,7 +4,7 @@ import asyncio
 import random
 import time
 
-from bench.client import Imap
+from bench.client import Imap, tagged
 from bench.corpus import corpus
 from bench.stack import Stack, account
 from bench.workload import Meter, workload
@@ -12,13 +12,14 @@ from bench.workload import Meter, workload
 CLIENTS = 20
 COMMANDS = 60
 
-_DAY = [
+DAY = [
     ("fetch", 30), ("flags", 15), ("body", 15), ("store", 12), ("status", 10), ("list", 4), ("append", 4),
     ("search", 4), ("copy", 3), ("noop", 3),
+    ("expunge", 3), ("idle", 3),
 ]  # fmt: skip
 
 
-async def _one(session: Imap, what: str, rng: random.Random) -> None:
+async def one(session: Imap, what: str, rng: random.Random) -> None:
     n = rng.randint(1, 40)
     match what:
         case "fetch":
@@ -39,13 +40,20 @@ async def _one(session: Imap, what: str, rng: random.Random) -> None:
             await session("UID SEARCH UNSEEN SINCE 1-Sep-2026")
         case "copy":
             await session(f"COPY {n} Archive")
+        case "expunge":  # to be filed at the end; as many messages as before
+            await session(f"COPY {n} INBOX")
+            await session(f"STORE {n} +FLAGS.SILENT (\\Deleted)")
+            await session("EXPUNGE")
+        case "idle":
+            await session.wire.ask(b"i IDLE\r\n", lambda buffer: b"+ " in buffer)
+            await session.wire.ask(b"DONE\r\n", tagged(b"i"))
         case _:
             await session("NOOP")
 
 
 @workload("mixed", "mixed IMAP load, 20 clients, TLS", "command", goal=150)
 async def mixed(stack: Stack, meter: Meter) -> None:
-    names, weights = zip(*_DAY, strict=True)
+    names, weights = zip(*DAY, strict=True)
     for n in range(CLIENTS):
         session = await Imap.login(stack, account(61 + n))
         await session.append("INBOX", corpus(100)[:60])
@@ -58,7 +66,7 @@ async def mixed(stack: Stack, meter: Meter) -> None:
             await session("SELECT INBOX")
             for what in rng.choices(names, weights, k=COMMANDS):
                 start = time.perf_counter()
-                await _one(session, what, rng)
+                await one(session, what, rng)
                 meter.latencies.append(time.perf_counter() - start)
             await session.logout()
 

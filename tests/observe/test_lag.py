@@ -42,3 +42,16 @@ async def test_a_loop_that_is_held_up() -> None:
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
+    assert lines == ["loop_late", "loop_lag"]
+
+
+def test_percentiles() -> None:
+    gauge = LagGauge(lambda _event, **_facts: None)
+    assert gauge.percentile(99) == 0
+    for milliseconds in range(1, 1001):
+        gauge.note(milliseconds / 1000, 0.0)
+    for which in (10, 50, 90, 99):
+        assert which / 100 <= gauge.percentile(which) <= which / 100 * 1.25
+    assert gauge.percentile(100) == gauge.worst == 1.0
+    gauge.note(0.0, 0.0)
+    assert gauge.percentile(0.05) <= 1e-4

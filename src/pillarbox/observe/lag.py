@@ -1,7 +1,9 @@
 """Lag of the event loop: how much later than asked for a timer fires, which is what every connection waits at least."""
 
 import asyncio
+import math
 import time
+from collections import Counter
 from collections.abc import Callable
 
 PERIOD = 0.25
@@ -13,12 +15,19 @@ LIMIT = 0.1
 PAUSE = 10.0
 """Seconds between two lines, so that a machine in trouble does not have to write about it all the time."""
 
+_FINEST = 1e-4
+"""Seconds: shorter lags are counted as this."""
+
+_STEP = 1.2
+"""Lags are counted in classes, each so many times as wide as the one below: a percentile is at most a fifth too high."""
+
 
 class LagGauge:
-    """Measures while `run` runs. `worst` is the greatest lag ever seen, in seconds.
+    """Measures while `run` runs. `worst` is the greatest lag ever seen, in seconds; `percentile` knows the others.
 
     `tell("loop_late", ...)` says the greatest lag since the last line, how often it was above the limit, and what the loop
-    itself computed meanwhile: when that is much less than the lag, the machine was busy with something else.
+    itself computed meanwhile: when that is much less than the lag, the machine was busy with something else. At the end
+    `tell("loop_lag", ...)` sums up.
     """
 
     def __init__(
@@ -33,18 +42,34 @@ class LagGauge:
         self._last_line = -PAUSE
         self._late = 0
         self._greatest = self._computed = 0.0
+        self._classes: Counter[int] = Counter()
         self.worst = 0.0
 
     async def run(self) -> None:
         """Until cancelled."""
-        while True:
-            began, computed = self._clock(), self._processor_time()
-            await asyncio.sleep(PERIOD)
-            self.note(self._clock() - began - PERIOD, self._processor_time() - computed)
+        try:
+            while True:
+                began, computed = self._clock(), self._processor_time()
+                await asyncio.sleep(PERIOD)
+                self.note(self._clock() - began - PERIOD, self._processor_time() - computed)
+        finally:
+            if self._classes:
+                facts = {"p50": self.percentile(50), "p99": self.percentile(99), "worst": self.worst}
+                self._tell("loop_lag", **{name: round(value, 4) for name, value in facts.items()})
+
+    def percentile(self, which: float) -> float:
+        """Seconds of lag that so many in a hundred measurements did not exceed; 0 when there are none."""
+        left = self._classes.total() * which / 100
+        for number in sorted(self._classes):
+            left -= self._classes[number]
+            if left <= 0:
+                return min(_FINEST * _STEP**number, self.worst)
+        return 0.0
 
     def note(self, lag: float, computed: float) -> None:
         """One measurement: the lag, and processor time of the loop's thread in the whole period, both in seconds."""
         self.worst = max(self.worst, lag)
+        self._classes[max(0, math.ceil(math.log(max(lag, _FINEST) / _FINEST, _STEP)))] += 1
         if lag > LIMIT:
             self._late += 1
             if lag > self._greatest:
