@@ -27,7 +27,7 @@ def encode_flags(flags: Flags) -> str:
 
 def decode_flags(text: str) -> Flags:
     """The set again."""
-    return frozenset(text.split(" ")) if text else frozenset()
+    return frozenset(text.split())
 
 
 def encode_runs(runs: Iterable[Run]) -> bytes:
