@@ -12,6 +12,7 @@ from pillarbox.mail.envelope_item import ENVELOPE_FIELDS, envelope
 from pillarbox.mail.header import FIELD, MAX_HEADER
 from pillarbox.mail.mime import Part
 from pillarbox.mail.nstring import nstring, string
+from pillarbox.mail.pieces import count
 
 MAX_FIELDS = 2_000
 """Fields of one header that are looked at; reception refuses more than a thousand."""
@@ -31,7 +32,7 @@ class _LineCounter:
 
     def until(self, position: int) -> int:
         if position > self.position:
-            self.lines += self.octets.count(b"\n", self.position, position)
+            self.lines += count(self.octets, b"\n", self.position, position)
             self.position = position
         return self.lines
 
@@ -55,7 +56,7 @@ def _write(octets: bytes, part: Part, lines: _LineCounter) -> bytes:
     maintype, subtype = part.type, part.subtype
     extra = b""
     if maintype == b"text":
-        extra = b" %d" % octets.count(b"\n", part.body, part.end)
+        extra = b" %d" % count(octets, b"\n", part.body, part.end)
     elif maintype == b"message" and subtype in (b"rfc822", b"global"):
         if part.parts:
             before = lines.until(part.body)

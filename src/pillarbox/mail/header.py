@@ -9,6 +9,8 @@ from collections.abc import Collection, Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
+from pillarbox.mail.pieces import find
+
 FIELD = re.compile(rb"(?m)^([!-9;-~]++)[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)\n?")
 """One field with its folded lines: name and raw value. `finditer` passes over lines that are no field."""
 
@@ -34,8 +36,8 @@ def header_end(octets: bytes, start: int = 0, stop: int | None = None) -> int:
     stop = len(octets) if stop is None else stop
     if octets.startswith((b"\r\n", b"\n"), start, stop):
         return start + (2 if octets[start] == 13 else 1)
-    crlf = octets.find(b"\n\r\n", start, stop)
-    lf = octets.find(b"\n\n", start, stop if crlf < 0 else crlf + 1)
+    crlf = find(octets, b"\n\r\n", start, stop)
+    lf = find(octets, b"\n\n", start, stop if crlf < 0 else crlf + 1)
     if lf >= 0:
         return lf + 2
     return crlf + 3 if crlf >= 0 else stop

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from pillarbox.mail.content_type import ContentType, Parameters, parameter, parse_content_type
 from pillarbox.mail.header import MAX_HEADER, unfold
+from pillarbox.mail.pieces import find
 
 MAX_DEPTH = 100
 """Parts inside of parts. Real mail stays below ten, even when it was forwarded all week."""
@@ -217,10 +218,10 @@ class _Parser:
         # What was found before is still the next one unless `start` is behind it: no octet is searched twice.
         octets = self.octets
         if self.blank < start:
-            found = octets.find(b"\n\r\n", start)
+            found = find(octets, b"\n\r\n", start, self.stop)
             self.blank = found if found >= 0 else self.stop
         if self.lone_blank < start:
-            found = octets.find(b"\n\n", start, self.blank + 1)
+            found = find(octets, b"\n\n", start, min(self.blank + 1, self.stop))
             self.lone_blank = found if found >= 0 else self.blank
         if self.lone_blank < self.blank:
             return self.lone_blank + 2
@@ -252,9 +253,9 @@ class _Parser:
         if not self.open:
             return -1
         needle, known = self.needle, self.open
-        at = octets.find(needle, start, limit)
+        at = find(octets, needle, start, limit)
         while at >= 0:
-            line_end = octets.find(b"\n", at + 3)
+            line_end = find(octets, b"\n", at + 3, self.stop)
             line_end = self.stop if line_end < 0 else line_end + 1
             if line_end - at < MAX_BOUNDARY + 100:
                 line = octets[at + 3 : line_end].rstrip(b" \t\r\n")  # transport padding, RFC 2046 §5.1.1
@@ -268,7 +269,7 @@ class _Parser:
             self.lookalikes -= 1
             if self.lookalikes < 0:
                 return -1
-            at = octets.find(needle, line_end - 1, limit)
+            at = find(octets, needle, line_end - 1, limit)
         return -1
 
     def aim(self) -> None:

@@ -1,6 +1,7 @@
 """Spool: a message's octets on their way in; in memory while small, in a temporary file when large."""
 
 import errno
+import io
 import os
 import tempfile
 from collections.abc import Iterator
@@ -126,7 +127,12 @@ class Spool:
 
     def octets(self) -> bytes:
         """Everything as one value: fine for small ones, deliberate for large ones."""
-        return b"".join(self.chunks())
+        if self._file is None:
+            return b"".join(self.chunks())
+        whole = io.BytesIO()  # grows without being copied; one join would hold up every other thread for long
+        for chunk in self.chunks():
+            whole.write(chunk)
+        return whole.getvalue()
 
     def discard(self) -> None:
         """Forget the octets and the file."""
