@@ -84,6 +84,7 @@ def _by_server(directory: "Path", *, repair: bool) -> list[str]:
 def _make_index_anew_if_needed(directory: "Path", *, repair: bool) -> None:
     """A store without a readable index cannot be opened; its segments suffice to make one."""
     import asyncio
+    import time
 
     from pillarbox.cli.problem import LATER, Problem
     from pillarbox.cli.progress import progress_bar
@@ -112,7 +113,15 @@ def _make_index_anew_if_needed(directory: "Path", *, repair: bool) -> None:
         say(f"{problem}.")
     for address in made.closed:
         say(f"{address} needs a password: pillarbox account passwd {address}")
-    say("Flags are those at delivery, moved messages are where they came first, and deleted ones may be there again.")
+    if made.placed is None:
+        say(
+            "Flags are those at delivery, moved messages are where they came first, and deleted ones may be there again."
+        )
+    else:
+        say(
+            f"Mailboxes and flags are as they were at {time.strftime('%Y-%m-%d %H:%M', time.localtime(made.placed))}; what was "
+            "delivered later is where it came first, and what was deleted later may be there again."
+        )
     if made.broken is not None:
         say(f"The broken index is kept: {made.broken}")
 

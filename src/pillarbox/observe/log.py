@@ -48,6 +48,7 @@ EVENT_LEVELS = {
     "store_unavailable": logging.ERROR,
     "segment_damaged": logging.ERROR,
     "sweep_failed": logging.WARNING,
+    "placements_failed": logging.WARNING,
     "tombstone_damaged": logging.ERROR,
     "summary_failed": logging.WARNING,
     "search_index_damaged": logging.WARNING,

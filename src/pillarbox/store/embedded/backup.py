@@ -25,6 +25,7 @@ from pillarbox.store.embedded.guard import GUARD_FILE, keep_segments
 from pillarbox.store.embedded.incoming import ALONE
 from pillarbox.store.embedded.manifest import CONFIG, DATA, BackupError, File, Manifest
 from pillarbox.store.embedded.place import INCOMING, LOCK_FILE, SEGMENTS, sync_folder
+from pillarbox.store.embedded.placements import PLACEMENTS_FILE
 from pillarbox.store.embedded.text_index import TEXT_FILE
 
 _PIECE = 1024 * 1024
@@ -219,7 +220,11 @@ def _end(folder: Path, segment: int, offset: int) -> int:
 def _other_files(data: Path) -> Iterator[Path]:
     """Keys and whatever else a server keeps beside the store."""
     for path in sorted(data.iterdir()):
-        if path.name in _NOT_KEPT or path.name.startswith((schema.INDEX_FILE, TEXT_FILE)) or path.is_symlink():
+        if (
+            path.name in _NOT_KEPT
+            or path.name.startswith((schema.INDEX_FILE, TEXT_FILE, PLACEMENTS_FILE))
+            or path.is_symlink()
+        ):
             continue
         if path.is_dir():
             yield from sorted(p for p in path.rglob("*") if p.is_file() and not p.is_symlink())

@@ -5,7 +5,7 @@ mailbox and UID. It repairs counters, places of octets that are somewhere else, 
 """
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ _ROWS_THAT_LEAD_NOWHERE = [
     ("subscriptions without an account", "subscriptions", "account NOT IN (SELECT id FROM accounts)"),
 ]
 
-_ORPHANS = (
+ORPHANS = (
     "id NOT IN (SELECT blob FROM released) AND NOT EXISTS (SELECT 1 FROM messages WHERE blob = blobs.id) "
     "AND NOT EXISTS (SELECT 1 FROM queue WHERE blob = blobs.id)"
 )
@@ -169,10 +169,10 @@ class EmbeddedCheck:
             yield f"message {uid} of mailbox {mailbox} refers to blob {blob}, which the index does not have"
         for entry, blob in await self._query("SELECT id, blob FROM queue WHERE blob NOT IN (SELECT id FROM blobs)"):
             yield f"queued message {entry} refers to blob {blob}, which the index does not have"
-        count = (await self._query(f"SELECT count(*) FROM blobs WHERE {_ORPHANS}"))[0][0]
+        count = (await self._query(f"SELECT count(*) FROM blobs WHERE {ORPHANS}"))[0][0]
         if count:
             if repair:
-                await self._execute(f"INSERT OR IGNORE INTO released SELECT id FROM blobs WHERE {_ORPHANS}")
+                await self._execute(f"INSERT OR IGNORE INTO released SELECT id FROM blobs WHERE {ORPHANS}")
             yield f"{count} blobs belong to no message and no queue entry" + _repaired(repair)
 
     # Mailboxes
@@ -263,6 +263,14 @@ class EmbeddedCheck:
     async def count(self, sql: str) -> int:
         """The number that a query gives."""
         return int((await self._query(sql))[0][0])
+
+    async def uids_of(self, mailbox: int, blobs: Collection[int]) -> list[int]:
+        """The messages of a mailbox whose octets are these blobs."""
+        rows = await self._query(
+            "SELECT uid FROM messages WHERE mailbox = ? AND blob IN (SELECT value FROM json_each(?))",
+            (mailbox, json.dumps(list(blobs))),
+        )
+        return [uid for (uid,) in rows]
 
     async def crc(self, mailbox: int, uid: int) -> int:
         """The checksum that a message's octets must have; -1 when there is no such message."""

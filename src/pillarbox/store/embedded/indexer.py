@@ -5,8 +5,6 @@ A step never holds up the event loop: the index's own work is done in a thread.
 """
 
 import asyncio
-import os
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,6 +18,7 @@ from pillarbox.store.embedded.blob_texts import BlobTexts, Read, Row
 from pillarbox.store.embedded.reading import BlobReader
 from pillarbox.store.embedded.schema import query
 from pillarbox.store.embedded.state import State
+from pillarbox.store.embedded.workers import be_nice
 from pillarbox.store.embedded.writer import Observer
 from pillarbox.store.upkeep import Indexed
 
@@ -39,7 +38,6 @@ _RETRY = 60.0  # seconds after trouble of the disk; twice as long each time, up 
 _RETRY_LIMIT = 3600.0
 _SAMPLE = 20  # messages that a check compares with the index
 _NEEDLE = 12  # characters of each
-_NICE = 10  # what the index's thread computes waits for whatever else the machine has to do
 
 _BLOBS = "SELECT id, size, EXISTS (SELECT 1 FROM messages WHERE blob = blobs.id) FROM blobs WHERE "
 
@@ -57,7 +55,7 @@ class Indexer:
         self._texts = BlobTexts(blobs, observer)
         self._observer = observer
         self._first_new = state.last_blob + 1  # ids from here on may be given and not committed yet
-        self._writing = ThreadPoolExecutor(1, "pillarbox-index", _be_nice)
+        self._writing = ThreadPoolExecutor(1, "pillarbox-index", be_nice)
         self._reading = ThreadPoolExecutor(1, "pillarbox-search")
         self._writer: apsw.Connection | None = None
         self._reader: apsw.Connection | None = None
@@ -357,10 +355,3 @@ class Indexer:
             return question(reader, *arguments, **named)
 
         return await asyncio.get_running_loop().run_in_executor(self._reading, ask)
-
-
-def _be_nice() -> None:
-    try:
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), os.getpriority(os.PRIO_PROCESS, 0) + _NICE)
-    except (OSError, AttributeError):  # not a Linux: then it is as all are
-        pass

@@ -1,13 +1,15 @@
 """Rebuild: a new index out of the segments alone, when there is none or it is broken.
 
-Each record's note says where its message was delivered, when, and with which flags. What happened later is known to the
-index only: flags, moves, removals. So messages that were removed but whose octets are still there come back; none is lost.
+It begins with the last copy of where everything is (`placements`), if there is a sound one. For what came later, each record's
+note says where its message was delivered, when, and with which flags. What else happened later is known to the index only:
+flags, moves, removals. So messages that were removed since, but whose octets are still there, come back; none is lost.
 Mailboxes get a new UIDVALIDITY, so that mail programs fetch them anew. Queued mail is never sent again: nobody knows
 whether it was sent already. What belongs nowhere goes into `lost+found` of the postmaster.
 The new index is made in a folder of its own and takes its place in one step; the broken one is kept.
 """
 
 import asyncio
+import json
 import os
 import shutil
 import tempfile
@@ -24,18 +26,21 @@ import apsw
 from pillarbox.mail.summary import Summary, summarise
 from pillarbox.sasl.api import ScramKeys
 from pillarbox.store.api import Account, AlreadyExists, PasswordHashes, Progress, StoreError, StoreUnavailable
-from pillarbox.store.embedded import notes, schema, segments, state, summaries
+from pillarbox.store.embedded import notes, placements, schema, segments, state, summaries
 from pillarbox.store.embedded.batch import Batch
 from pillarbox.store.embedded.changelog import encode_flags
-from pillarbox.store.embedded.incoming import Incoming, stage_message
+from pillarbox.store.embedded.fsck import ORPHANS
+from pillarbox.store.embedded.incoming import ALONE, Incoming, stage_message
 from pillarbox.store.embedded.notes import Delivered
 from pillarbox.store.embedded.place import SEGMENTS, Place, sync_folder
+from pillarbox.store.embedded.placements import Base
 from pillarbox.store.embedded.salvage import AROUND_INDEX, Salvage, salvage
 from pillarbox.store.embedded.segments import RECORD_HEADER, Record
 from pillarbox.store.embedded.steps import Added
 from pillarbox.store.embedded.store import EmbeddedStore
 
 LOST = "lost+found"
+_AHEAD = 86_400  # so far UIDVALIDITY may have run ahead of the clock: mailboxes that were made in one second
 _MATCHES_NOTHING = "!"  # is no hash
 _STEP = 8 * 1024 * 1024  # octets of messages to a commit
 _MESSAGES = 200  # and how many of them
@@ -44,7 +49,8 @@ _UNKNOWN_DOMAIN = "recovered.invalid"
 
 @dataclass(slots=True)
 class Rebuilt:
-    """What came of it. `broken`: where the old index is now. `closed`: accounts without a password. `unreadable`: sentences."""
+    """What came of it. `broken`: where the old index is now. `closed`: accounts without a password. `unreadable`: sentences.
+    `placed`: until when everything is as it was, epoch seconds; None when nobody knows more than what was delivered where."""
 
     messages: int
     lost: int
@@ -52,6 +58,7 @@ class Rebuilt:
     closed: list[str]
     unreadable: list[str]
     broken: Path | None
+    placed: int | None
 
 
 def damage(directory: Path) -> str:
@@ -87,33 +94,63 @@ async def rebuild(
     scratch = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="rebuilding-", dir=directory))
     try:
         kept = await asyncio.to_thread(salvage, directory, scratch)
-        await asyncio.to_thread(_lay_out, place, scratch, kept)
+        found = await asyncio.to_thread(find_records, place.segments)
+        base = await asyncio.to_thread(_lay_out, place, scratch, kept, found, int(clock()))
         store = await EmbeddedStore.open(scratch, clock=clock)
         try:
             await store.keep_still()
             await kept.put_into(store)
-            work = _Rebuilding(store, place.segments, kept, progress)
-            await work.run()
+            work = _Rebuilding(store, place.segments, kept, base, progress)
+            await work.run(found)
         finally:
             await store.close()
         broken = await asyncio.to_thread(_exchange, place, scratch, int(clock()))
-        return Rebuilt(work.messages, work.lost, work.accounts, work.closed, work.unreadable, broken)
+        placed = base.time if base is not None else None
+        return Rebuilt(work.messages, work.lost, work.accounts, work.closed, work.unreadable, broken, placed)
     finally:
         await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
         place.release()
 
 
-def _lay_out(place: Place, scratch: Path, kept: Salvage) -> None:
+def _lay_out(place: Place, scratch: Path, kept: Salvage, found: "Found", now: int) -> Base | None:
+    base = placements.lay(place.directory, scratch)
+    if base is not None and not all(
+        base.blobs.get(blob, (r.size, r.crc)) == (r.size, r.crc) for blob, (_, r) in found.items()
+    ):
+        base = None  # of another life of this store
+        for ending in AROUND_INDEX:
+            (scratch / f"{schema.INDEX_FILE}{ending}").unlink(missing_ok=True)
     index = schema.connect(scratch, writer=True)
     try:
         schema.prepare(index, scratch)
-        index.execute("INSERT INTO counters VALUES ('uidvalidity', ?)", (kept.uidvalidity,))
+        known = int(index.execute("SELECT value FROM counters WHERE name = 'uidvalidity'").get or 0)
+        least = max(kept.uidvalidity, known)
+        if base is not None:
+            least = max(least, now + _AHEAD)  # new values are made of the clock
+        placements.renumber(index, least + 1)
     finally:
         index.close()
     (scratch / SEGMENTS).mkdir(mode=0o700)
     for number in segments.numbers(place.segments):
         source = segments.path_of(place.segments, number)
         segments.path_of(scratch / SEGMENTS, number).symlink_to(source.resolve())
+    return base
+
+
+Found = dict[int, tuple[int, Record]]
+"""The segment and the record of each blob."""
+
+
+def find_records(folder: Path) -> Found:
+    """The place of each blob in these segments; where compaction has just moved it, the newer one."""
+    found: Found = {}
+    for number in segments.numbers(folder):
+        for record in segments.scan(folder, number):
+            if record.blob not in found or segments.is_whole(
+                folder, number, record.offset, blob=record.blob, size=record.size, crc=record.crc
+            ):
+                found[record.blob] = number, record
+    return found
 
 
 def _exchange(place: Place, scratch: Path, now: int) -> Path | None:
@@ -138,8 +175,12 @@ def _exchange(place: Place, scratch: Path, now: int) -> Path | None:
 class _Rebuilding:
     """Fills a new store from the records of the segments in a folder."""
 
-    def __init__(self, store: EmbeddedStore, folder: Path, kept: Salvage, progress: Progress) -> None:
+    def __init__(
+        self, store: EmbeddedStore, folder: Path, kept: Salvage, base: Base | None, progress: Progress
+    ) -> None:
         self._store = store
+        self._base = base
+        self._lacking = set(base.blobs) if base is not None else set()
         self._folder = folder
         self._kept = kept
         self._progress = progress
@@ -148,37 +189,65 @@ class _Rebuilding:
         self.closed: list[str] = []
         self.unreadable: list[str] = []
 
-    async def run(self) -> None:
-        found = await asyncio.to_thread(self._find)
-        total = len(found)
+    async def run(self, found: Found) -> None:
+        """All of it."""
+        self._domains.update(d.address.rpartition("@")[2] for _, r in found.values() for d in notes.decode(r.note))
+        wanted = [
+            blob for blob in sorted(found) if not self._is_gone(found[blob][1])
+        ]  # in the order in which they came
+        total = len(wanted)
         octets = 0
         some: list[tuple[int, Record]] = []
-        for done, blob in enumerate(sorted(found), 1):  # in the order in which they came
+        for done, blob in enumerate(wanted, 1):
             some.append(found[blob])
             octets += found[blob][1].size
             if octets >= _STEP or len(some) >= _MESSAGES or done == total:
                 await self._take(some)
                 some, octets = [], 0
                 self._progress(done, total)
-        self.accounts = len(await self._store.directory.accounts())
+        if self._base is not None:
+            await self._finish_base()
+        accounts = await self._store.directory.accounts()
+        self.accounts = len(accounts)
+        self.messages = sum([(await self._store.mail.usage(account.id))[1] for account in accounts])
 
-    def _find(self) -> dict[int, tuple[int, Record]]:
-        """The place of each blob; where compaction has just moved it, the newer one."""
-        found: dict[int, tuple[int, Record]] = {}
-        for number in segments.numbers(self._folder):
-            for record in segments.scan(self._folder, number):
-                earlier = found.get(record.blob)
-                if earlier is None or segments.is_whole(
-                    self._folder, number, record.offset, blob=record.blob, size=record.size, crc=record.crc
-                ):
-                    found[record.blob] = number, record
-                self._domains.update(d.address.rpartition("@")[2] for d in notes.decode(record.note))
-        return found
+    def _is_gone(self, record: Record) -> bool:
+        """Whether the copy says that this message was removed. Very large ones get their number long before their commit."""
+        return self._base is not None and self._base.knows_gone(record.blob) and record.size <= ALONE
+
+    async def _finish_base(self) -> None:
+        """What the copy places, but no segment holds, goes; what nobody refers to is released."""
+        lacking = json.dumps(sorted(self._lacking))
+        owners = await self._store.directory.accounts()
+        for account in owners:
+            for mailbox in await self._store.mail.mailboxes(account.id):
+                uids = await self._store.check.uids_of(mailbox.id, self._lacking)
+                gone = await self._store.mail.expunge(account.id, mailbox.id, uids, deleted_only=False)
+                if gone:
+                    self.unreadable.append(
+                        f"{len(gone)} messages of {account.address}'s {mailbox.name} are in no segment, or damaged there"
+                    )
+
+        def plan(batch: Batch) -> None:
+            batch.execute("DELETE FROM messages WHERE blob IN (SELECT value FROM json_each(?))", (lacking,))
+            batch.execute("DELETE FROM blobs WHERE id IN (SELECT value FROM json_each(?))", (lacking,))
+            batch.execute(f"INSERT OR IGNORE INTO released SELECT id FROM blobs WHERE {ORPHANS}")
+            batch.execute("DELETE FROM segments")
+            batch.execute(
+                f"INSERT INTO segments SELECT segment, sum(size + {RECORD_HEADER}) FROM blobs GROUP BY segment"
+            )
+
+        await self._store.commit(plan)
 
     async def _take(self, some: list[tuple[int, Record]]) -> None:
         loaded = await asyncio.to_thread(self._load, some)
         wanted: list[tuple[int, int, Incoming, list[tuple[Account, Delivered]]]] = []
+        placed: list[tuple[int, int, bytes, int]] = []
         for number, record, incoming in loaded:
+            if record.blob in self._lacking:
+                self._lacking.discard(record.blob)
+                placed.append((number, record.offset, incoming.summary, record.blob))
+                continue
             places = [p for d in notes.decode(record.note) if (p := await self._place(d)) is not None]
             if not places:
                 self.lost += 1
@@ -186,14 +255,15 @@ class _Rebuilding:
             wanted.append((number, record.offset, incoming, places))
 
         def plan(batch: Batch) -> None:
+            for row in placed:
+                batch.execute("UPDATE blobs SET segment = ?, offset = ?, summary = ? WHERE id = ?", row)
             for number, offset, incoming, places in wanted:
                 batch.place_blob(incoming.blob, number, offset, incoming.size, incoming.crc, incoming.summary)
                 for account, delivered in places:
                     _put(batch, incoming, account, delivered)
 
-        if wanted:
+        if wanted or placed:
             await self._store.commit(plan)
-        self.messages += sum(len(places) for *_, places in wanted)
 
     def _load(self, some: list[tuple[int, Record]]) -> list[tuple[int, Record, Incoming]]:
         loaded = []

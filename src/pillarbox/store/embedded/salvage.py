@@ -28,16 +28,30 @@ class Salvage:
     uidvalidity: int = 0
 
     async def put_into(self, store: EmbeddedStore) -> None:
-        """Make these in a new store; what cannot be is left out."""
+        """Make these in a new store, which may have some of it as it was earlier; what cannot be is left out."""
         for domain in self.domains:
             with suppress(StoreError, ValueError):
                 await store.directory.add_domain(domain)
         for account, hashes in self.accounts:
             with suppress(StoreError, ValueError):
-                made = await store.directory.add_account(account.address, hashes, quota=account.quota)
+                made = await store.directory.account(account.address)
+                if made is not None and made.id != account.id:  # removed since, and made again
+                    await store.directory.remove_account(made.id)
+                    made = None
+                if made is None:
+                    made = await store.directory.add_account(account.address, hashes, quota=account.quota)
+                else:
+                    await store.directory.set_hashes(made.id, hashes)
                 await store.directory.set_disabled(made.id, disabled=account.disabled)
+        if self.complete:
+            addresses = {account.address for account, _ in self.accounts}
+            for account in await store.directory.accounts():
+                if account.address not in addresses:  # removed since
+                    await store.directory.remove_account(account.id)
         for alias in self.aliases:
             with suppress(StoreError, ValueError):
+                if await store.directory.alias(alias.address) is not None:
+                    await store.directory.remove_alias(alias.address)
                 await store.directory.add_alias(alias)
 
 

@@ -20,6 +20,7 @@ from pillarbox.store.embedded.mail import EmbeddedMail
 from pillarbox.store.embedded.mailboxes import existing_name
 from pillarbox.store.embedded.notes import Delivered
 from pillarbox.store.embedded.place import Place
+from pillarbox.store.embedded.placements import Placements
 from pillarbox.store.embedded.queueing import EmbeddedQueue, PlanBounce
 from pillarbox.store.embedded.reading import BlobReader, SegmentReader
 from pillarbox.store.embedded.records import Records
@@ -56,6 +57,7 @@ class EmbeddedStore:
         self._blobs = BlobReader(self._near, self._reader)
         records = Records(self._near, self._workers, self._blobs)
         self._indexer = Indexer(place.directory, known, self._near, self._blobs, observer)
+        self._placements = Placements(place.directory, self._near, known.clock, observer)
         self._directory = EmbeddedDirectory(known, self._writer)
         self._mail = EmbeddedMail(known, self._writer, self._views, self._intake, records, self._indexer, self._workers)
         self._queue = EmbeddedQueue(self._writer, self._near, self._blobs, self._prepare_bounce)
@@ -107,6 +109,11 @@ class EmbeddedStore:
         return self._check
 
     @property
+    def placements(self) -> Placements:
+        """A copy of where everything is, for when the index is lost."""
+        return self._placements
+
+    @property
     def indexer(self) -> Indexer:
         """Makes searches for text fast."""
         return self._indexer
@@ -141,6 +148,7 @@ class EmbeddedStore:
         self._closed = True
         await self._sweeper.close()
         await self._indexer.close()
+        await self._placements.close()
         await self._views.close()
         if self._state.recent_claims:
             await self._writer.do(lambda batch: batch.then(lambda: None))
