@@ -7,6 +7,7 @@ import re
 import stat
 from base64 import b64encode
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -111,6 +112,52 @@ def half_way(server: Watched) -> None:
     assert [name for name in held if not name.startswith(own)] == []
     for connection in begun:
         connection.close()
+
+
+def test_a_smarthosts_password_is_nowhere_either(tmp_path: Path) -> None:
+    """Another server of ours is the smarthost; it gets the right password, then a wrong one."""
+    for folder in ("far", "near"):
+        (tmp_path / folder).mkdir()
+    far = Watched(tmp_path / "far")
+    try:
+        far.start()
+        far.control("add_account", address=ALICE, password=RIGHT)
+        far.control("add_account", address=WORLD, password=RIGHT)
+        secret = tmp_path / "secret"
+        secret.write_text(f"{RIGHT}\n", encoding="utf-8")
+        relay = (
+            f'first_wait = 1.0\n[relay.smarthost]\nhost = "127.0.0.1"\nport = {far.port("submissions")}\n'
+            f'username = "{ALICE}"\npassword_file = "{secret}"'
+        )
+        near = Watched(tmp_path / "near", relay=relay, trusted=far.data / "ca.pem")
+        try:
+            near.start()
+            near.control("add_account", address=ALICE, password=CHANGED)
+            post(near, CHANGED)
+            near.wait_for("relay_delivered")
+            secret.write_text(f"{WRONG}\n", encoding="utf-8")
+            near.reload()
+            post(near, CHANGED)
+            near.wait_for("relay_deferred")
+            near.stop()
+        finally:
+            near.end()
+        far.stop()
+    finally:
+        far.end()
+    for server in (far, near):
+        for place, octets in places(server):
+            for word in (RIGHT, WRONG, CHANGED):
+                assert not [how for how, needle in spellings(word).items() if needle in octets], place
+
+
+def post(server: Watched, password: str) -> None:
+    """One message for the world."""
+    with day.wire(server, "submissions") as submitter:
+        assert submitter.say(day.logins("smtp", ALICE, password)[0][0]).startswith(b"235")
+        for line in (f"MAIL FROM:<{ALICE}>", "RCPT TO:<someone@far.example>", "DATA"):
+            assert submitter.say(line.encode())[:1] in b"23"
+        assert submitter.say(f"From: {ALICE}\r\nSubject: out\r\n\r\nout\r\n.".encode()).startswith(b"250")
 
 
 def spellings(secret: str) -> dict[str, bytes]:

@@ -23,7 +23,7 @@ user = "{user}"
 [tls]
 local_names = ["localhost", "127.0.0.1"]
 [relay]
-everything_to = "world@{domain}"
+{relay}
 [log]
 level = "debug"
 transcripts = "{transcripts}"
@@ -32,10 +32,19 @@ transcripts = "{transcripts}"
 
 class Watched:
     """One server. Its home, its working directory and its place for temporary files are empty directories of their own, so
-    that whatever it leaves outside of its data directory is seen."""
+    that whatever it leaves outside of its data directory is seen. `relay` is TOML; `trusted` the authority of a smarthost."""
 
-    def __init__(self, directory: Path, *, bad_password: str = "", user: str = "") -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        bad_password: str = "",
+        user: str = "",
+        relay: str = f'everything_to = "world@{DOMAIN}"',
+        trusted: Path | None = None,
+    ) -> None:
         self.directory = directory
+        self._trusted = trusted
         self.data, self.transcripts = directory / "data", directory / "transcripts"
         self.report, self.elsewhere = directory / "report", directory / "elsewhere"
         self.output = directory / "output"
@@ -51,7 +60,7 @@ class Watched:
             f'security = "{"implicit" if name.endswith("s") else "starttls"}"\n'
             for name, port in PORTS.items()
         )
-        settings = CONFIG.format(domain=DOMAIN, data=self.data, transcripts=self.transcripts, user=user)
+        settings = CONFIG.format(domain=DOMAIN, data=self.data, transcripts=self.transcripts, user=user, relay=relay)
         self.config.write_text(settings + ports)
 
     @property
@@ -62,6 +71,7 @@ class Watched:
             "PYTHONPATH": os.pathsep.join([str(SOURCE), str(SOURCE.parent)]),
             "PYTHONDONTWRITEBYTECODE": "1",
             "NO_COLOR": "1",
+            **({"SSL_CERT_FILE": str(self._trusted)} if self._trusted else {}),
             **dict.fromkeys(("HOME", "TMPDIR", "SQLITE_TMPDIR", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR"), elsewhere),
         }
 
@@ -97,6 +107,13 @@ class Watched:
                 if self.process.poll() is not None or time.monotonic() > deadline:
                     raise RuntimeError(f"the server did not start:\n{self.output.read_text()[-3000:]}") from None
                 time.sleep(0.02)
+
+    def reload(self) -> None:
+        """SIGHUP, and wait until it has been heeded."""
+        assert self.process is not None
+        before = sum(e["event"] == "config_reloaded" for e in self.events())
+        self.process.send_signal(signal.SIGHUP)
+        self.wait_for("config_reloaded", before + 1)
 
     def stop(self) -> None:
         """SIGTERM; it must end well."""

@@ -256,6 +256,15 @@ async def test_last_words_survive_unread_octets() -> None:
         writer.close()
 
 
+async def test_who_stays_after_our_last_words_is_let_go() -> None:
+    async with EchoServer(tick=0.02, limits=ConnectionLimits(linger=0.2)) as server:
+        reader, writer = await _connect(server)
+        writer.write(b"QUIT\r\n" + b"NOOP\r\n" * 2000)
+        assert await reader.read() == b"bye\r\n"
+        await server.recorder.wait("disconnected")  # although the peer has not closed
+        writer.close()
+
+
 async def test_two_thousand_idle_connections() -> None:
     limits = AdmissionLimits(total=5000, per_block=5000, before_login=5000, before_login_per_block=5000)
     async with EchoServer(admission=limits) as server:

@@ -196,7 +196,9 @@ class Server:
             services = self._make_services()
             self._load_certificates(services)
             await self._add_domains()
-            if (before.relay, before.dns) != (self.config.relay, self.config.dns):
+            relay = self.config.relay
+            passwords = any(smarthost.password_file for smarthost in (relay.smarthost, *relay.routes))  # maybe new ones
+            if passwords or (before.relay, before.dns) != (relay, self.config.dns):
                 await self._stop_relaying()
                 await self._start_relaying()
         except (OSError, ssl.SSLError, CertificateError, StoreError, StartError) as error:
