@@ -19,6 +19,7 @@ from pillarbox.wire.outbox import Outbox
 _MODE = re.compile(rb"([+-]?)FLAGS(\.SILENT)?(?= )", re.IGNORECASE)
 _MODES = {b"": StoreMode.REPLACE, b"+": StoreMode.ADD, b"-": StoreMode.REMOVE}
 MAX_FLAGS = 100  # in one command
+MANY = 500  # messages: a millisecond of responses
 AT_ONCE = 5000  # messages answered before others get their turn: one or two milliseconds
 
 
@@ -66,6 +67,8 @@ class Store(msgspec.Struct, frozen=True):
             unchanged_since=self.unchanged_since,
             by=session.link.id,
         )
+        if len(uids) > MANY:
+            await out.give_way()  # one commit answers many sessions at the same moment
         await self._answer(selected, spans, stored, out)
         if stored.failed:
             numbers = stored.failed if self.messages.by_uid else [selected.number(uid) for uid in stored.failed]
