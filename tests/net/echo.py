@@ -25,6 +25,7 @@ class EchoEngine:
         self.calls: list[str] = []
         self.answered = 0
         self.on_heavy: Callable[[], None] = lambda: None
+        self.on_octets: Callable[[int], None] = lambda _: None
         self.slow, self.gate = asyncio.Event(), asyncio.Event()
         self._running = self._stopping = False
 
@@ -36,6 +37,7 @@ class EchoEngine:
         self.out.write(b"hello\r\n")
 
     def receive(self, octets: bytes) -> None:
+        self.on_octets(len(octets))
         self.lines.feed(octets)
 
     async def process(self) -> None:

@@ -17,7 +17,7 @@ from pillarbox.net.eager import run_eagerly
 from pillarbox.net.flow_control import WRITE_HIGH, WRITE_LOW, send
 from pillarbox.net.lifeline import Lifeline
 from pillarbox.net.tls import TlsError, TlsLayer
-from pillarbox.net.turns import SLICE
+from pillarbox.net.turns import LARGE_READ, LARGE_READS, SLICE
 from pillarbox.wire.engine import BACKLOG_LIMIT, Link, Want
 
 _UNNAMED = ("", 0)
@@ -81,6 +81,14 @@ class Connection(Lifeline):
             self._fail(error)
         if self._unprocessed and not self._working and not self._flow.full and not self._closing:
             self._work()
+        if len(octets) >= LARGE_READ and not self._read_paused and not self._closing:
+            self._transport.pause_reading()
+            self._all.turns.stand(LARGE_READS, self._read_on)
+
+    def _read_on(self) -> None:
+        """Others who send much had their turn."""
+        if not self._read_paused and not self._closing:
+            self._transport.resume_reading()
 
     def eof_received(self) -> bool:
         """The peer sends no more, but may still read: what it asked for is answered first."""

@@ -8,6 +8,13 @@ Security: whoever logged in, or just connected, decides how much is asked for an
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
+
+LARGE_READ = 32 * 1024
+"""Octets read at once that count as much: a message of usual size is below, an attachment above."""
+
+LARGE_READS = "large reads"
+"""The line of all connections that send much: each step of the loop takes one such read, of a quarter of a megabyte at most."""
 
 SLICE = 0.001
 """Seconds of work at a stretch that count as a turn: what most commands take a tenth of."""
@@ -20,7 +27,7 @@ class Turns:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._lines: dict[str, deque[asyncio.Future[None]]] = {}
+        self._lines: dict[str, deque[Callable[[], None]]] = {}
 
     def __len__(self) -> int:
         return len(self._lines)
@@ -37,19 +44,25 @@ class Turns:
 
     async def take(self, whose: str) -> None:
         """Let everybody else do one step, and those of the same who came before."""
-        self.had(whose)
-        line = self._lines[whose]
         turn = self._loop.create_future()
-        line.append(turn)
+
+        def come() -> None:
+            if not turn.done():  # its command was not stopped meanwhile
+                turn.set_result(None)
+
+        self.stand(whose, come)
         await turn
+
+    def stand(self, whose: str, come: Callable[[], None]) -> None:
+        """Stand in line; `come` is called when it is one's turn."""
+        self.had(whose)
+        self._lines[whose].append(come)
 
     def _next(self, whose: str) -> None:
         """One step of the loop has passed: the next in line."""
         line = self._lines[whose]
-        while line:
-            turn = line.popleft()
-            if not turn.done():  # its command was not stopped meanwhile
-                turn.set_result(None)
-                self._loop.call_soon(self._next, whose)
-                return
-        del self._lines[whose]
+        if line:
+            line.popleft()()
+            self._loop.call_soon(self._next, whose)  # after what that called for
+        else:
+            del self._lines[whose]
