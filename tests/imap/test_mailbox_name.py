@@ -1,5 +1,7 @@
 """Modified UTF-7 (RFC 3501 §5.1.3)."""
 
+from time import process_time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -57,3 +59,11 @@ def test_what_is_read_is_written_the_same(text: str) -> None:
         return
     if "&" in text:
         assert encode_utf7(name) == text
+
+
+@pytest.mark.parametrize("text", ["&" * 100_000, "&A" * 50_000, "&" + "A" * 100_000, "&-" * 50_000 + "&"])
+def test_a_long_name_costs_no_more_than_its_length(text: str) -> None:
+    start = process_time()
+    with pytest.raises(BadSyntax):
+        decode_utf7(text)
+    assert process_time() - start < 1.0

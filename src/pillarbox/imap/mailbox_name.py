@@ -8,7 +8,7 @@ import re
 
 from pillarbox.imap.errors import BadSyntax
 
-_SHIFTED = re.compile(r"&([^-]*)-")
+_SHIFTED = re.compile(r"&([A-Za-z0-9+,]*)-")  # what else stands behind "&" is found when the name is encoded again
 _TO_SHIFT = re.compile(r"&|[^\x20-\x7e]+")
 
 
