@@ -130,6 +130,30 @@ def test_a_server_that_was_started_as_root(open_house: Path) -> None:
         server.end()
 
 
+@pytest.mark.slow
+def test_the_new_user_need_not_be_able_to_read_the_program(open_house: Path) -> None:
+    """A virtual environment below /root: all is loaded before root is given up, also what is needed first for relaying."""
+    if os.geteuid() != 0:
+        return
+    source = open_house / "closed" / "src"
+    shutil.copytree(SOURCE, source, ignore=shutil.ignore_patterns("__pycache__"))
+    source.parent.chmod(0o700)
+    server = Watched(open_house, user=USER, relay='[dns]\nservers = ["127.0.0.1:9"]', source=source)
+    try:
+        server.start()
+        server.control("add_account", address="alice@example.test", password="correct horse battery")
+        with smtplib.SMTP_SSL("localhost", server.port("submissions"), context=server.trust, timeout=30) as client:
+            client.login("alice@example.test", "correct horse battery")
+            client.sendmail(
+                "alice@example.test", ["x@far.example"], b"From: alice@example.test\r\nSubject: out\r\n\r\nout\r\n"
+            )
+        assert "the DNS gives no answer" in server.wait_for("relay_deferred")["reply"]
+        assert str(source) in Path(f"/proc/{server.process.pid}/environ").read_text()  # type: ignore[union-attr]
+        server.stop()
+    finally:
+        server.end()
+
+
 @pytest.mark.slow  # `make test` needs nothing but Python
 def test_the_unit_is_sandboxed() -> None:
     """`systemd-analyze security` knows what a service could still do; 10 is everything, and few services are below 3."""

@@ -42,9 +42,11 @@ class Watched:
         user: str = "",
         relay: str = f'everything_to = "world@{DOMAIN}"',
         trusted: Path | None = None,
+        source: Path = SOURCE,
     ) -> None:
         self.directory = directory
         self._trusted = trusted
+        self._source = source
         self.data, self.transcripts = directory / "data", directory / "transcripts"
         self.report, self.elsewhere = directory / "report", directory / "elsewhere"
         self.output = directory / "output"
@@ -68,7 +70,7 @@ class Watched:
         elsewhere = str(self.elsewhere)
         return {
             **os.environ,
-            "PYTHONPATH": os.pathsep.join([str(SOURCE), str(SOURCE.parent)]),
+            "PYTHONPATH": os.pathsep.join([str(self._source), str(SOURCE.parent)]),
             "PYTHONDONTWRITEBYTECODE": "1",
             "NO_COLOR": "1",
             **({"SSL_CERT_FILE": str(self._trusted)} if self._trusted else {}),

@@ -7,18 +7,23 @@ Security: ports are opened first, then root is given up for good; files that are
 """
 
 import asyncio
+import encodings
 import errno
 import gc
+import importlib
 import os
+import pkgutil
 import pwd
 import resource
 import signal
 import socket
 import time
 from collections.abc import Callable, MutableMapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import pillarbox
 from pillarbox.net.listener import inherited
 from pillarbox.observe.descriptors import ADVICE, DescriptorGauge
 from pillarbox.observe.lag import LagGauge
@@ -95,6 +100,7 @@ def drop_privileges(user: str, directories: tuple[Path, ...]) -> None:
         raise StartError(
             f"it was started as {_user_name(own)}, and `user` in the configuration is {user!r}; start it as root or as {user}"
         )
+    load_everything()
     for directory in directories:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         if directory.stat().st_uid == 0:
@@ -102,6 +108,19 @@ def drop_privileges(user: str, directories: tuple[Path, ...]) -> None:
     os.initgroups(user, entry.pw_gid)
     os.setgid(entry.pw_gid)
     os.setuid(entry.pw_uid)
+
+
+def load_everything() -> None:
+    """Import all that is otherwise imported when it is first wanted: the user that we become may not be allowed to read it
+    (a virtual environment below /root), and need not be."""
+    import dns.rdata
+
+    for package in (pillarbox, encodings):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if not module.name.startswith(("pillarbox.cli", "pillarbox.__main__")):
+                with suppress(ImportError):  # codecs of other systems
+                    importlib.import_module(module.name)
+    dns.rdata.load_all_types()  # type: ignore[no-untyped-call]
 
 
 def _user_name(number: int) -> str:
