@@ -75,7 +75,7 @@ def measured(folder: Path, arguments: argparse.Namespace) -> int:
             stack.start()
         for row in arguments.rows:
             print(f"{row.name}: {row.title}", flush=True)
-            for _ in range(arguments.rounds):
+            for _ in range(min(arguments.rounds, row.rounds)):
                 for stack in stacks:
                     try:
                         meter = _run(runner, row, stack, folder)

@@ -81,6 +81,12 @@ service imap {{
 service pop3 {{
   service_count = 0
 }}
+service imap {{
+  process_limit = 12000
+}}
+service pop3 {{
+  process_limit = 12000
+}}
 service lmtp {{
   unix_listener {dir}/lmtp {{
     mode = 0666

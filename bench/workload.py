@@ -61,16 +61,20 @@ class Workload:
     """The goal for server CPU per operation, microseconds (0: none)."""
     accounts: int = 0
     """When given, each round gets a fresh server with so many accounts."""
+    rounds: int = 1_000
+    """At most so many, however many are asked for: of what takes minutes and averages by itself."""
 
 
 WORKLOADS: dict[str, Workload] = {}
 
 
-def workload(name: str, title: str, unit: str, *, goal: float = 0, accounts: int = 0) -> Callable[[Body], Body]:
+def workload(
+    name: str, title: str, unit: str, *, goal: float = 0, accounts: int = 0, rounds: int = 1_000
+) -> Callable[[Body], Body]:
     """Register a coroutine function as a row."""
 
     def register(run: Body) -> Body:
-        WORKLOADS[name] = Workload(name, title, unit, run, goal, accounts)
+        WORKLOADS[name] = Workload(name, title, unit, run, goal, accounts, rounds)
         return run
 
     return register

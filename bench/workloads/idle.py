@@ -73,6 +73,6 @@ async def thousand(stack: Stack, meter: Meter) -> None:
     await idle(stack, meter, 1000)
 
 
-@workload("idle-10000", "the same among 10,000", "message", accounts=ACCOUNTS)
+@workload("idle-10000", "the same among 10,000", "message", accounts=ACCOUNTS, rounds=1)
 async def ten_thousand(stack: Stack, meter: Meter) -> None:
     await idle(stack, meter, 10_000)
