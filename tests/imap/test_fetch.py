@@ -364,3 +364,22 @@ async def test_bad_syntax(server: Server, arguments: str) -> None:
     client = await selecting(server, PLAIN)
     assert (await client.say(f"FETCH {arguments}"))[-1].startswith("BAD")
     assert (await client.say("NOOP"))[-1].startswith("OK")
+
+
+async def test_changedsince_says_the_same_from_the_journal_and_from_the_mailbox(server: Server) -> None:
+    client = await selecting(server, *[PLAIN] * 30)
+    other = await server.client("INBOX")
+    for n in range(1, 28, 3):
+        await other.say(f"STORE {n} +FLAGS.SILENT (x{n})")
+    await other.say("STORE 4 +FLAGS.SILENT (\\Deleted)")
+    await other.say("EXPUNGE")
+    await client.say("NOOP")
+    view = await server.store.mail.open(server.account.id, "INBOX")
+    journal_start = view.journal_start
+    for since in range(1, view.highestmodseq + 1, 2):
+        wanted = {uid for uid, modseq in zip(view.uids, view.modseqs, strict=True) if modseq > since}
+        for messages in ("1:*", "1:5,6:*,20"):
+            for start in (journal_start, view.highestmodseq + 1):
+                view.journal_start = start
+                answer = "".join(await client.say(f"UID FETCH {messages} (FLAGS) (CHANGEDSINCE {since})"))
+                assert set(map(int, re.findall(r"FETCH \(UID (\d+)", answer))) == wanted

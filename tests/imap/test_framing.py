@@ -85,7 +85,7 @@ async def test_many_literals_are_one_too_many(server: Server) -> None:
 async def test_a_long_line_never_stops_the_reading(server: Server) -> None:
     """A command may be longer than the backlog at which the network stops reading."""
     client = await server.client("INBOX")
-    numbers = ",".join(str(uid) for uid in range(1, 120_000, 2)).encode()
+    numbers = ",".join(f"{uid}:{uid}" for uid in range(4_000_000_001, 4_000_030_000, 2)).encode()
     assert len(numbers) > 2 * BACKLOG_LIMIT
     sent = b"a1 UID STORE " + numbers + b" +FLAGS (x)\r\n"
     answer = b""

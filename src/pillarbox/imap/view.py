@@ -18,6 +18,12 @@ from pillarbox.store.flags import SYSTEM
 from pillarbox.store.view import MailboxView
 from pillarbox.wire.outbox import Outbox
 
+SCATTERED = 100
+"""Spans beyond which positions are gone through one by one: slices of few messages each cost more."""
+
+MANY = 100
+"""UIDs, if they are more than a tenth of the mailbox, beyond which one pass through the mailbox finds them faster."""
+
 NO_RECENT = 2**32
 """Above every UID: no message is recent."""
 
@@ -66,6 +72,9 @@ class Selected:
 
     def spans_of(self, uids: Iterable[int]) -> list[range]:
         """Positions of these UIDs (ascending); those that the session does not know are left out."""
+        if isinstance(uids, list | array) and len(uids) > max(MANY, self.count // 10):
+            wanted = set(uids)
+            return joined([at for at, uid in enumerate(self.uids[: self.count]) if uid in wanted])
         spans: list[range] = []
         start = stop = 0
         for uid in uids:
@@ -257,7 +266,7 @@ class Selected:
         """Sequence numbers, UIDs, flags and modseqs of the messages at these positions, in pieces. Expunged ones are left
         out. Slices of arrays: this is the fast path for whole mailboxes."""
         view = self.view
-        if self.in_step:
+        if self.in_step and len(spans) <= SCATTERED:
             for span in spans:
                 a, b = span.start, span.stop
                 yield range(a + 1, b + 1), view.uids[a:b], view.flags[a:b], view.modseqs[a:b]
@@ -265,3 +274,18 @@ class Selected:
             indices = [i for _, _, i in alive]
             flags, modseqs = [view.flags[i] for i in indices], [view.modseqs[i] for i in indices]
             yield [n for n, _, _ in alive], [u for _, u, _ in alive], flags, modseqs
+
+
+def joined(positions: list[int]) -> list[range]:
+    """Ascending positions as spans."""
+    spans: list[range] = []
+    if not positions:
+        return spans
+    start = stop = positions[0]
+    for position in positions:
+        if position != stop:
+            spans.append(range(start, stop))
+            start = position
+        stop = position + 1
+    spans.append(range(start, stop))
+    return spans

@@ -5,11 +5,13 @@ Invariants:
 - `uids` ascends. It only grows at its end; an expunge replaces the arrays by new ones. So a session may keep a reference
   to `uids` together with a count, as its snapshot, for nothing.
 - The arrays always have the same length; index i of each is the same message.
+- How many messages have which set of flags is counted when it is first asked for, and kept right from then on: STATUS costs
+  the same for any mailbox.
 """
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from itertools import compress
 
@@ -19,6 +21,7 @@ from pillarbox.store.flags import DELETED, SEEN, Flags, FlagTable
 JOURNAL_LENGTH = 1024
 """Changes remembered for sessions that catch up; older ones are found by scanning `modseqs`."""
 
+_MANY_FLAGS = 1000
 _MANY_RUNS = 64  # beyond it, one pass over all messages is cheaper than moving the rest for each run
 
 
@@ -26,8 +29,8 @@ class MailboxView:
     """One mailbox of one account. All attributes are for reading."""
 
     __slots__ = (
-        "__weakref__", "account", "flag_table", "flags", "highestmodseq", "internaldates", "journal", "journal_start",
-        "mailbox", "modseqs", "name", "object_id", "sizes", "uidnext", "uids", "uidvalidity",
+        "__weakref__", "_counts", "account", "flag_table", "flags", "highestmodseq", "internaldates", "journal",
+        "journal_start", "mailbox", "modseqs", "name", "object_id", "sizes", "uidnext", "uids", "uidvalidity",
     )  # fmt: skip
 
     def __init__(self, account: int, mailbox: int, name: str, uidvalidity: int, object_id: str) -> None:
@@ -46,6 +49,7 @@ class MailboxView:
         self.flag_table = FlagTable()
         self.journal: deque[FlagsChanged | MessagesAdded | MessagesExpunged] = deque(maxlen=JOURNAL_LENGTH)
         self.journal_start = 1  # every change with a greater modseq is in the journal
+        self._counts: Counter[int] | None = None  # messages by number in flag_table; None: not counted
 
     def index(self, uid: int) -> int:
         """The position of a UID in the arrays, or -1."""
@@ -59,8 +63,10 @@ class MailboxView:
 
     def count(self, flag: str) -> int:
         """How many messages have the flag."""
-        having = {n for n, flags in enumerate(self.flag_table.sets) if flag in flags}
-        return sum(map(self.flags.count, having)) if len(having) < 16 else sum(n in having for n in self.flags)
+        if self._counts is None:
+            self._counts = Counter(self.flags)
+        sets = self.flag_table.sets
+        return sum(count for number, count in self._counts.items() if flag in sets[number])
 
     @property
     def unseen(self) -> int:
@@ -80,8 +86,11 @@ class MailboxView:
 
     def add(self, uid: int, flags: Flags, modseq: int, size: int, internaldate: int) -> None:
         """One message more; its uid is above all others."""
+        number = self.flag_table.number(flags)
+        if self._counts is not None:
+            self._counts[number] += 1
         self.uids.append(uid)
-        self.flags.append(self.flag_table.number(flags))
+        self.flags.append(number)
         self.modseqs.append(modseq)
         self.sizes.append(size)
         self.internaldates.append(internaldate)
@@ -91,6 +100,9 @@ class MailboxView:
     def set_flags(self, changes: Iterable[tuple[int, int]], modseq: int) -> None:
         """New flags of messages: (index, number in flag_table)."""
         for i, number in changes:
+            if self._counts is not None:
+                self._counts[self.flags[i]] -= 1
+                self._counts[number] += 1
             self.flags[i] = number
             self.modseqs[i] = modseq
         self.highestmodseq = max(self.highestmodseq, modseq)
@@ -99,6 +111,9 @@ class MailboxView:
         """The same new flags for every message whose UID is in this range."""
         start = bisect_left(self.uids, first)
         length = bisect_right(self.uids, last) - start
+        self._uncount(self.flags[start : start + length])
+        if self._counts is not None:
+            self._counts[number] += length
         self.flags[start : start + length] = array("I", [number]) * length
         self.modseqs[start : start + length] = array("Q", [modseq]) * length
         self.highestmodseq = max(self.highestmodseq, modseq)
@@ -106,6 +121,8 @@ class MailboxView:
     def remove(self, uids: Sequence[int], modseq: int) -> None:
         """These messages are gone: new arrays, the old ones stay with the sessions that still hold them."""
         runs = self._runs_of(uids)
+        for start, stop in runs:
+            self._uncount(self.flags[start:stop])
         kept = None
         if len(runs) > _MANY_RUNS:
             kept = bytearray(b"\1") * len(self.uids)
@@ -121,6 +138,15 @@ class MailboxView:
                 del new[start:stop]
             setattr(self, name, new)
         self.highestmodseq = max(self.highestmodseq, modseq)
+
+    def _uncount(self, flags: "array[int]") -> None:
+        """These are no messages' flags any more. So many that counting them takes long are counted when it is asked for."""
+        if self._counts is None:
+            return
+        if len(flags) > _MANY_FLAGS:
+            self._counts = None
+        else:
+            self._counts.subtract(flags)
 
     def _runs_of(self, uids: Sequence[int]) -> list[tuple[int, int]]:
         """Where these UIDs are, as ranges of neighbouring positions."""

@@ -7,6 +7,7 @@ from pillarbox.imap.fetch.large import LargeMessage
 from pillarbox.imap.fetch.metadata import FLAGS, MODSEQ, UID
 from pillarbox.imap.fetch.plan import Plan
 from pillarbox.imap.session import Session
+from pillarbox.imap.view import SCATTERED
 from pillarbox.store.api import MessageRecord, StoreMode, StoreUnavailable
 from pillarbox.store.flags import SEEN
 from pillarbox.wire.outbox import Outbox
@@ -48,6 +49,8 @@ class Answer:
 
     async def send(self, spans: list[range]) -> None:
         """Answer for the messages at these positions; those that are gone are left out. Raises Refused, Disconnect."""
+        if len(spans) > SCATTERED:
+            await self.out.give_way()  # finding so many took its time
         if self.plan.only_flags:
             await self._send_flags(spans)
             return

@@ -59,11 +59,14 @@ class Program:
                 return await self._look((key,), candidates)
             case Not():
                 gone = set(await self.run(key.key, candidates))
+                await self._breathe(candidates)
                 return [each for each in candidates if each not in gone] if gone else candidates
             case Either():
                 cheap, dear = sorted((key.left, key.right), key=_cost)
                 found = set(await self.run(cheap, candidates))
+                await self._breathe(candidates)
                 found.update(await self.run(dear, [each for each in candidates if each not in found]))
+                await self._breathe(candidates)
                 return [each for each in candidates if each in found]
             case All():
                 return await self._narrow(key.keys, candidates)
@@ -80,6 +83,11 @@ class Program:
                 if not isinstance(key, MessageKey):
                     candidates = await self.run(key, candidates)
         return candidates
+
+    async def _breathe(self, candidates: Positions) -> None:
+        """Before one more pass over many candidates."""
+        if len(candidates) > BATCH_FLAGS:
+            await self.give_way()
 
     async def _select(self, key: ViewKey, candidates: Positions) -> Positions:
         """By the view alone."""
