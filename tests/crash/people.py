@@ -277,6 +277,7 @@ class Person:
             _ok(imap.select(name, readonly=True))
             if facts["MESSAGES"]:
                 self._read_messages(imap, box, facts["HIGHESTMODSEQ"])
+                self._search(imap, box)
             self._check_identity(name, facts, known=name in before)
         return book
 
@@ -292,6 +293,13 @@ class Person:
             assert modseq <= highest
             box.messages[uid] = (key_of(item[1]), flags)
             self.octets += len(item[1])
+
+    def _search(self, imap: imaplib.IMAP4_SSL, box: Box) -> None:
+        """The text of the oldest and of the newest message is found, whatever has become of the full-text index."""
+        for uid in {min(box.messages), max(box.messages)}:
+            word = body(box.messages[uid][0]).split()[-1].decode()[:20]
+            found = _ok(imap.uid("SEARCH", "BODY", word))[0].decode().split()
+            assert str(uid) in found, (self.name, uid, word, found)
 
     def _check_identity(self, name: str, facts: dict[str, int], *, known: bool) -> None:
         """UIDVALIDITY stays with a mailbox, and a new one of the same name has a greater one."""

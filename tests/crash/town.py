@@ -133,10 +133,12 @@ class Town:
             return
 
     def _keep_house(self, chance: random.Random) -> None:
-        """fsck, with repair and without, and backups, beside everybody's work."""
+        """fsck, with repair and without, backups, and the full-text index made anew, beside everybody's work."""
         try:
             while self.child.running:
-                if chance.random() < 0.5:
+                if chance.random() < 0.2:
+                    self.child.control("rebuild_index")
+                elif chance.random() < 0.5:
                     backup.back_up(self.child.data, self.backups, keep=2)
                     self.snapshots += 1
                 else:
