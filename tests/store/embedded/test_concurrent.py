@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import threading
 from array import array
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -10,8 +11,9 @@ import pytest
 from tests.store.conftest import HASHES, message
 from tests.store.embedded.test_persistence import contents
 
+from pillarbox.mail.summary import Summary, summarise
 from pillarbox.store.api import Delivery, NewMessage, Store, StoreError, StoreMode
-from pillarbox.store.embedded import EmbeddedStore, views
+from pillarbox.store.embedded import EmbeddedStore, incoming, views
 from pillarbox.store.memory import MemoryStore
 from pillarbox.store.spool import Spool
 
@@ -104,3 +106,19 @@ async def test_together_as_one_after_the_other(tmp_path: Path, monkeypatch: pyte
     again = await EmbeddedStore.open(tmp_path)
     assert await look(again) == await look(single)
     await again.close()
+
+
+async def test_headers_made_to_be_slow_are_parsed_beside_the_event_loop(
+    store: EmbeddedStore, alice: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As large as port 25 takes them, they cost a fifth of a second."""
+    threads: list[int] = []
+
+    def watched(octets: bytes) -> Summary:
+        threads.append(threading.get_ident())
+        return summarise(octets)
+
+    monkeypatch.setattr(incoming, "summarise", watched)
+    await store.accept(Spool.of(b"To: " + b"(" * 200_000 + b"\r\n\r\nx"), [Delivery(alice)], None, trace_id="q1")
+    assert threads
+    assert threading.get_ident() not in threads
