@@ -87,6 +87,8 @@ def live(server: Watched) -> None:
     said.append(server.command("account", "passwd", ALICE, "--password-stdin", typed=f"{BUG}\n"))
     said.append(server.command("account", "add", f"new@{ALICE}", "--password-stdin", typed=f"{CLUMSY}\n"))
     said.append(server.command("account", "add", "carol@example.test", CLUMSY))  # typed where it does not belong
+    said.insert(0, server.command("access", "list"))
+    assert "(no account here)" in said[0]
     server.wait_for("control_bug")
     (server.directory / "said").write_text("\n".join(said[:-1]))
     half_way(server)

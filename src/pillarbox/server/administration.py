@@ -19,6 +19,7 @@ from typing import Any, get_type_hints
 import msgspec
 
 from pillarbox.access.passwords import BadPassword, hash_password
+from pillarbox.access.suspicions import suspicions
 from pillarbox.access.throttle import Throttle
 from pillarbox.mail.address import Address, BadAddress, normalise_domain
 from pillarbox.sasl.secret import Secret
@@ -35,9 +36,6 @@ from pillarbox.store.api import (
     StoreUnavailable,
 )
 from pillarbox.store.upkeep import SearchIndex
-
-MAX_SUSPICIONS = 1000
-"""What a person can look at; those that are refused longest come first."""
 
 
 class Refusal(Exception):
@@ -186,7 +184,8 @@ class Administration:
 
     async def list_suspicions(self) -> list[dict[str, Any]]:
         """Wrong passwords by address block, account, and both: how many are not yet forgiven, and who is refused now."""
-        return [asdict(each) for each in self._counting().suspicions(self._monotonic())[:MAX_SUSPICIONS]]
+        found = await suspicions(self._counting(), self._directory, self._monotonic())
+        return [asdict(each) for each in found]
 
     async def forgive(self, who: str | None = None) -> int:
         """Forget the wrong passwords of an IP address's block or an account, or of everybody; returns how many entries."""
