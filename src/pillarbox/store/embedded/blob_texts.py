@@ -17,8 +17,10 @@ STEP_OCTETS = 4 * 1024 * 1024
 MAX_MESSAGE = 8 * 1024 * 1024
 """Longer messages are not taken apart here, but read when they are searched."""
 
+REST = 3.0
+"""Times as long as something took, before the next is done: a process that always computes is kept waiting by others."""
+
 _AT_ONCE = 64 * 1024  # octets that are decoded within a millisecond
-_REST = 3.0  # times as long as a message took, before the next one: a process that always computes is kept waiting by others
 
 Row = tuple[int, int, int]
 """A blob, its octets, whether a message has it."""
@@ -59,7 +61,7 @@ class BlobTexts:
                 read.texts.append(text)
             read.last = blob
             octets += size
-            await asyncio.sleep(0 if hurry else _REST * (clock() - start))
+            await asyncio.sleep(0 if hurry else REST * (clock() - start))
             if octets > STEP_OCTETS or stop():
                 break
         return read

@@ -14,11 +14,10 @@ import apsw
 
 from pillarbox.store.api import Progress, StoreError, StoreUnavailable
 from pillarbox.store.embedded import text_index
-from pillarbox.store.embedded.blob_texts import BlobTexts, Read, Row
+from pillarbox.store.embedded.blob_texts import REST, BlobTexts, Read, Row
 from pillarbox.store.embedded.reading import BlobReader
 from pillarbox.store.embedded.schema import query
 from pillarbox.store.embedded.state import State
-from pillarbox.store.embedded.workers import be_nice
 from pillarbox.store.embedded.writer import Observer
 from pillarbox.store.upkeep import Indexed
 
@@ -55,7 +54,7 @@ class Indexer:
         self._texts = BlobTexts(blobs, observer)
         self._observer = observer
         self._first_new = state.last_blob + 1  # ids from here on may be given and not committed yet
-        self._writing = ThreadPoolExecutor(1, "pillarbox-index", be_nice)
+        self._writing = ThreadPoolExecutor(1, "pillarbox-index")
         self._reading = ThreadPoolExecutor(1, "pillarbox-search")
         self._writer: apsw.Connection | None = None
         self._reader: apsw.Connection | None = None
@@ -273,7 +272,7 @@ class Indexer:
         # An id that was passed over may still be on its way: large messages get theirs long before their commit.
         there = {row[0] for row in rows}
         missing = [b for b in range(max(self._mark + 1, self._first_new), read.last) if b not in there]
-        await self._write(text_index.add, read.texts, read.unread, missing, read.last)
+        await self._put(text_index.add, read.texts, read.unread, missing, read.last)
         self._mark = read.last
         self._listed = self._listed or bool(missing)
         return read.number
@@ -289,7 +288,7 @@ class Indexer:
             gone = [blob for blob in blobs if blob < self._first_new and blob not in there]
             if rows or gone:
                 read = await self._read(rows)
-                await self._write(text_index.replace, read.texts, read.unread, gone)
+                await self._put(text_index.replace, read.texts, read.unread, gone)
                 return read.number + len(gone)
             after = blobs[-1] if blobs else 0
             self._listed = bool(blobs)  # else all that is left is still on its way
@@ -332,6 +331,15 @@ class Indexer:
         """How many blobs are to be put into the index."""
         [(above,)] = query(self._near, "SELECT count(*) FROM blobs WHERE id > ?", (self._mark,))
         return int(above) + await self._write(text_index.list_length)
+
+    async def _put(
+        self, step: Callable[Concatenate[apsw.Connection, P], None], *arguments: P.args, **named: P.kwargs
+    ) -> None:
+        """Write, and rest."""
+        clock = asyncio.get_running_loop().time
+        start = clock()
+        await self._write(step, *arguments, **named)
+        await asyncio.sleep(0 if self._hurry else REST * (clock() - start))
 
     async def _write(
         self, step: Callable[Concatenate[apsw.Connection, P], T], *arguments: P.args, **named: P.kwargs

@@ -2,7 +2,7 @@
 flags and permanent ids; accounts, mailboxes, subscriptions, aliases; all as of one commit. With it, and the segments,
 `fsck --repair` makes a lost index again as it was then.
 
-Nothing waits for it: a thread of low priority reads one snapshot of the index, writes a file of its own, and puts it into place
+Nothing waits for it: a thread reads one snapshot of the index, writes a file of its own, and puts it into place
 when it is durable. It takes a constant share of a processor at most, however much mail there is.
 """
 
@@ -21,7 +21,6 @@ from pillarbox.store.api import StoreError
 from pillarbox.store.embedded import schema
 from pillarbox.store.embedded.place import sync_folder
 from pillarbox.store.embedded.schema import INDEX_FILE
-from pillarbox.store.embedded.workers import be_nice
 from pillarbox.store.embedded.writer import Observer
 
 PLACEMENTS_FILE = "placements.sqlite"
@@ -48,7 +47,7 @@ class Placements:
         self._near = near
         self._clock = clock
         self._observer = observer
-        self._thread = ThreadPoolExecutor(1, "pillarbox-placements", be_nice)
+        self._thread = ThreadPoolExecutor(1, "pillarbox-placements")
         self._writing: apsw.Connection | None = None
         self._closing = False
         self._task = asyncio.create_task(self._run(), name="pillarbox-placements")

@@ -1,8 +1,6 @@
 """Workers: a few threads for what waits for the disk or takes long, each with a connection to the index while it needs one."""
 
 import asyncio
-import os
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,17 +15,6 @@ T = TypeVar("T")
 
 THREADS = 4
 """Enough to keep a disk busy; more would only take turns with the event loop."""
-
-_NICE = 10  # so much later than others, on a busy machine
-
-
-def be_nice() -> None:
-    """For a thread whose work may wait for whatever else the machine has to do; it should hold the interpreter's lock
-    hardly ever."""
-    try:
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), os.getpriority(os.PRIO_PROCESS, 0) + _NICE)
-    except (OSError, AttributeError):  # not a Linux: then it is as all are
-        pass
 
 
 class Workers:
