@@ -248,8 +248,9 @@ class Transactions(RuleBasedStateMachine):
         assert self.engine is not None
         octets, self.batch = self.batch, b""
         said = self.engine.out.take()
+        sizes = self.source.choice(((1,), (1, 3, 20, 100), (len(octets),)))
         while octets:
-            size = self.source.choice((1, 3, 20, 100, len(octets)))
+            size = self.source.choice(sizes)
             self.engine.receive(octets[:size])
             octets = octets[size:]
             await self.engine.process()
