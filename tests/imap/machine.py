@@ -168,6 +168,13 @@ class MessageCommands(RuleBasedStateMachine):
         view = await self.store.mail.open(self.server.account.id, name)
         return dict(zip(view.uids, view.modseqs, strict=True))
 
+    @rule(who=who)
+    def learns(self, who: int) -> None:
+        """The UIDs of everything, by number, without being told first what is gone; the first time tells what is new."""
+        for _ in range(2):
+            if self.people[who].box is not None:
+                self.run(self.people[who].say("FETCH 1:* (UID FLAGS)", breaks_numbers=False))
+
     @rule(who=who, places=places, body=st.booleans())
     def fetches(self, who: int, places: frozenset[int], body: bool) -> None:
         self.run(self._fetch(self.people[who], places, body=body))
@@ -292,9 +299,11 @@ class MessageCommands(RuleBasedStateMachine):
         await self.store.accept(spool, [Delivery(self.server.account.id, name)])
         self.boxes[name].add(Kept(content))
 
-    @rule(name=names, places=places)
-    def mail_goes(self, name: str, places: frozenset[int]) -> None:
+    @rule(name=names, places=places, comes=st.integers(0, 2))
+    def mail_goes(self, name: str, places: frozenset[int], comes: int) -> None:
         self.run(self._vanish(name, places))
+        for _ in range(comes):
+            self.mail_comes()
 
     async def _vanish(self, name: str, places: frozenset[int]) -> None:
         """What a POP3 client does: messages go, whatever their flags."""
