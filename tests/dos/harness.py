@@ -17,6 +17,11 @@ from tests.demo import SOURCE
 from tests.dos.attacker import Attack
 from tests.dos.town import Town
 
+PROGRESS = 3
+"""Of each thing, so many must have been done after an attack, within PATIENCE seconds: machines that run tests are busy."""
+
+PATIENCE = 30.0
+
 OPERATIONS = ("login", "noop", "select", "fetch", "deliver", "push")
 
 
@@ -72,7 +77,8 @@ class Watch:
 
     def _read(self) -> None:
         assert self.process.stdout is not None
-        self._facts.extend(json.loads(line) for line in self.process.stdout)
+        for line in self.process.stdout:
+            self._facts.append(json.loads(line))
 
     def end(self) -> None:
         """Let them go home."""
@@ -83,10 +89,15 @@ class Watch:
         assert self.process.stdout is not None
         self.process.stdout.close()
 
+    def progressed(self, start: float) -> bool:
+        """Whether everything was done PROGRESS times since then."""
+        samples = self.between(start, time.monotonic())
+        return all(samples.count(operation) >= PROGRESS for operation in OPERATIONS)
+
     def between(self, start: float, stop: float) -> Samples:
         """What began in this time."""
         samples = Samples()
-        for fact in self._facts:
+        for fact in list(self._facts):
             if start <= float(fact["at"]) < stop:
                 if "s" in fact:
                     samples.seconds[str(fact["op"])].append(float(fact["s"]))
@@ -119,6 +130,9 @@ def run(
         processor = (town.processor() - used) / (ended - began)
         waited = (town.waited() - waited) / (ended - began)
         _wait(town, seconds / 2)
+        patience = time.monotonic() + PATIENCE
+        while time.monotonic() < patience and not watch.progressed(ended):
+            _wait(town, 0.25)
         last = time.monotonic()
         watch.end()
         samples = [watch.between(a, b) for a, b in ((first, began), (began, ended), (ended, last))]
