@@ -5,9 +5,10 @@ from pathlib import Path
 
 from bench.client import Imap, Smtp
 from bench.corpus import small
-from bench.growth.curve import Promise, Table, quiet
+from bench.growth.curve import Promise, Table
 from bench.pillarbox_stack import Pillarbox
 from bench.stack import account
+from bench.workload import quiet
 
 TIMES = 100
 VISITED = 10

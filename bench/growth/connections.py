@@ -6,10 +6,11 @@ from pathlib import Path
 
 from bench.client import Imap, Smtp
 from bench.corpus import small
-from bench.growth.curve import Promise, Table, quiet
+from bench.growth.curve import Promise, Table
 from bench.idlers import crowd, open_idle
 from bench.pillarbox_stack import Pillarbox
 from bench.stack import account
+from bench.workload import quiet
 
 ACCOUNTS = 201
 TIMES = 50

@@ -1,6 +1,5 @@
 """A curve: one figure over one quantity that grows; its slope, and what that means in words."""
 
-import asyncio
 import math
 import statistics
 import time
@@ -9,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from bench.stack import Stack
+from bench.workload import quiet
 
 FLAT = 0.25
 """Exponents up to this count as flat: doubling the quantity costs less than a fifth more."""
@@ -102,16 +102,3 @@ class Table:
             waits.append(time.perf_counter() - start)
         self.put(x, name, (stack.cpu() - before) / times * 1e6, "µs CPU", promise, floor=floor)
         self.put(x, f"{name}: wait", statistics.median(waits) * 1e3, "ms", promise, floor=20.0)
-
-
-async def quiet(stack: Stack, *, share: float = 0.02, patience: float = 900.0) -> None:
-    """Wait until the server uses less than this share of a CPU for a second, so that work behind delivery is not counted."""
-    until = time.monotonic() + patience
-    calm = 0
-    while time.monotonic() < until:
-        before = stack.cpu()
-        await asyncio.sleep(0.25)
-        calm = calm + 1 if (stack.cpu() - before) / 0.25 < share else 0
-        if calm == 4:
-            return
-    print(f"  {stack.name} is still busy after {patience:.0f} s", flush=True)

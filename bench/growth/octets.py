@@ -8,9 +8,10 @@ from pathlib import Path
 
 from bench.bystander import bystander
 from bench.client import Imap, Pop3, Smtp, dotted
-from bench.growth.curve import Promise, Table, quiet
+from bench.growth.curve import Promise, Table
 from bench.pillarbox_stack import Pillarbox
 from bench.stack import account
+from bench.workload import quiet
 
 OWNER, OTHER, READER = account(0), account(1), account(2)
 

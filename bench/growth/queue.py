@@ -9,9 +9,10 @@ from pathlib import Path
 
 from bench.client import Submission
 from bench.corpus import small
-from bench.growth.curve import Promise, Table, quiet
+from bench.growth.curve import Promise, Table
 from bench.pillarbox_stack import Pillarbox
 from bench.stack import account
+from bench.workload import quiet
 from bench.workloads.relay import Sink, running_sink
 from pillarbox.store.api import Relay
 from pillarbox.store.embedded import EmbeddedStore
