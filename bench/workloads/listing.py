@@ -54,7 +54,7 @@ _cold = iter(range(41, 60))
 _fresh = iter(range(81, 99))
 
 
-@workload("fill", "APPEND of 10,000, and all that follows behind, such as an index", "message", rounds=9)
+@workload("fill", "APPEND of 10,000, and what follows behind (ours: full-text index)", "message", rounds=9)
 async def fill(stack: Stack, meter: Meter) -> None:
     mail = corpus(SIZE)
     session = await Imap.login(stack, account(next(_fresh)))
