@@ -143,11 +143,15 @@ def give_a_mailbox_another_uidvalidity() -> None:
 
 
 @mutation
-def turn_modseq_back() -> None:
-    def alter(mailbox: state.Mailbox) -> None:
-        mailbox.modseq = max(1, mailbox.modseq - 1)
+def give_a_modseq_again() -> None:
+    load = state.load
 
-    after_loading(alter)
+    def altered(index: Any, known: state.State) -> None:
+        load(index, known)
+        for owner in known.owners.values():
+            owner.modseq = max(1, owner.modseq - 50)
+
+    state.load = altered
 
 
 @mutation
@@ -162,7 +166,7 @@ def lose_an_expunge() -> None:
 
 @mutation
 def lose_a_message() -> None:
-    forget("messages", 20)
+    forget("messages", 8)
 
 
 @mutation
@@ -197,7 +201,7 @@ def forget_to_relay() -> None:
 
 @mutation
 def relay_again() -> None:
-    leave_out("UPDATE queue_recipients SET address", "DELETE FROM queue", number=3)
+    leave_out("UPDATE queue_recipients SET address", "DELETE FROM queue")
 
 
 @mutation

@@ -209,6 +209,8 @@ class Person:
                 self._pop(uids)
             case [str(), str(name), list(), *_]:
                 _ok(imap.select(name))
+                told = imap.response("HIGHESTMODSEQ")[1]
+                self.modseqs[name] = max(self.modseqs.get(name, 0), *(int(each) for each in told if each))
                 self._on_messages(imap, operation)
 
     def _on_messages(self, imap: imaplib.IMAP4_SSL, operation: Operation) -> None:

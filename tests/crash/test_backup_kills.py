@@ -140,7 +140,7 @@ async def test_mail_comes_back_once_though_the_server_is_killed_meanwhile(tmp_pa
         town = Town(Child(tmp_path, extra=RELAY.format(port=sink.port)), sink)
         try:
             town.found()
-            town.live(chance, seconds=3.0)
+            town.live(chance, operations=150)
             town.check()
             person = town.people[0]
             made = backup.back_up(town.child.data, town.backups)

@@ -26,7 +26,9 @@ LOOK_AT_THE_WORLD = 4
 def live_and_look(town: Town, chance: random.Random) -> None:
     """What `survive` does, in short."""
     for number in range(1, LIVES + 1):
-        town.live(chance, seconds=1.0)
+        town.live(chance, operations=80)
+        town.check()
+        town.child.kill()  # nothing happens between two starts
         town.check()
         if number % LOOK_AT_THE_WORLD == 0:
             town.check_world(patience=5.0)

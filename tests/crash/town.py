@@ -63,10 +63,15 @@ class Town:
         return self.child.config.parent / "backups"
 
     @property
+    def performed(self) -> int:
+        """Operations of people that were acknowledged."""
+        return sum(p.done for p in self.people)
+
+    @property
     def done(self) -> str:
         """What was acknowledged so far, for people."""
         return (
-            f"{sum(p.done for p in self.people)} operations of people and {self.managed} of the administrator acknowledged, "
+            f"{self.performed} operations of people and {self.managed} of the administrator acknowledged, "
             f"{self.checked} times fsck and {self.snapshots} backups beside them"
         )
 
@@ -93,8 +98,8 @@ class Town:
         self.sink.life += 1
         self.child.start(*death)
 
-    def live(self, chance: random.Random, *death: str, seconds: float = 0.0) -> None:
-        """One life under load, ended after so many seconds (0: at a random instant) or at a point."""
+    def live(self, chance: random.Random, *death: str, operations: int = 0) -> None:
+        """One life under load, ended after so many operations (0: at a random instant) or at a point."""
         self.start(*death)
         workers = [threading.Thread(target=p.work, args=(random.Random(chance.random()),)) for p in self.people]
         workers.append(threading.Thread(target=self._administer, args=(chance.randrange(10**6),)))
@@ -102,8 +107,11 @@ class Town:
         for worker in workers:
             worker.start()
         assert self.child.process is not None
-        until = time.monotonic() + (POINT_PATIENCE if death else seconds or chance.uniform(0.05, 1.5))
+        until = time.monotonic() + (POINT_PATIENCE if death or operations else chance.uniform(0.05, 1.5))
+        enough = self.performed + operations
         while self.child.process.poll() is None and time.monotonic() < until:
+            if operations and self.performed >= enough:
+                break
             time.sleep(0.005)
         assert death or self.child.process.poll() is None, "the server ended by itself"
         self.child.kill()
