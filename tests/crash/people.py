@@ -128,7 +128,7 @@ class Person:
                 self._do(imap, self._choose(chance))
         except Lost:
             return
-        except AssertionError as error:
+        except (AssertionError, poplib.error_proto, imaplib.IMAP4.error) as error:
             self.wrong.append(f"{self.name}, {self.pending}: {error}")
 
     def _do(self, imap: imaplib.IMAP4_SSL, operation: Operation) -> None:
