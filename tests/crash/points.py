@@ -78,6 +78,7 @@ ELSEWHERE = {
     "snapshot._lay_out": "a scratch folder",
     "snapshot._make_folder": "tests/backup/test_backup.py",
     "snapshot.restore:rmtree": "tests/backup/test_backup.py: something failed",
+    "placements": "tests/store/embedded/test_placements.py: images of each moment; `lay` fills a scratch folder",
     "rebuild": "tests/store/embedded/test_rebuild.py",
     "salvage": "tests/store/embedded/test_rebuild.py: copies into a scratch folder",
     "schema._keep": "tests/store/embedded/test_versions.py",

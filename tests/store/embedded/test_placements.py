@@ -1,7 +1,9 @@
 """With the copy of where everything is, a store without its index comes back as it was when the copy was written."""
 
 import asyncio
+import os
 import random
+import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -317,3 +319,57 @@ async def test_a_closed_store_writes_no_copy(store: EmbeddedStore) -> None:
     await store.close()
     with pytest.raises((apsw.Error, RuntimeError, StoreError)):
         await store.placements.write()
+
+
+async def test_whatever_moment_its_writing_ends_at(
+    filled: EmbeddedStore, folder: Path, alice: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder as a process that dies leaves it, before and after each step: the old copy counts, or the new one."""
+    await filled.placements.write()
+    old = await picture(filled)
+    inbox = (await filled.mail.open(alice, "INBOX")).mailbox
+    await filled.mail.store_flags(alice, inbox, [11, 12], StoreMode.ADD, frozenset({"later"}))
+    new = await picture(filled)
+    images: list[Path] = []
+
+    def keep(cut: int | None = None) -> None:
+        images.append(tmp_path / f"image{len(images)}")
+        shutil.copytree(folder, images[-1], ignore=shutil.ignore_patterns("*.sock"))
+        unfinished = images[-1] / placements._NEW
+        if cut is not None and unfinished.exists():
+            os.truncate(unfinished, unfinished.stat().st_size * cut // 4)
+
+    def around(owner: object, name: str) -> None:
+        original = getattr(owner, name)
+
+        def step(*arguments: object, **named: object) -> object:
+            keep()
+            result = original(*arguments, **named)
+            for cut in (None, 0, 1, 3):
+                keep(cut)
+            return result
+
+        monkeypatch.setattr(owner, name, step)
+
+    with monkeypatch.context() as monkeypatch:
+        around(placements, "_copy")
+        around(placements, "sync_folder")
+        around(placements.os, "fsync")
+        around(Path, "rename")
+        await filled.placements.write()
+    await filled.close()
+    seen = []
+    for image in images:
+        for ending in ("", "-wal", "-shm"):
+            (image / (INDEX_FILE + ending)).unlink(missing_ok=True)
+        await rebuild(image)
+        store = await EmbeddedStore.open(image)
+        try:
+            found = await picture(store)
+            assert found in (old, new)
+            assert await sound(store) == []
+            seen.append(found == new)
+        finally:
+            await store.close()
+    assert seen == sorted(seen), "an old copy came back after a new one"
+    assert set(seen) == {False, True}
