@@ -367,6 +367,7 @@ def _check_arguments(verb: str, method: Callable[..., Awaitable[Any]], arguments
         hints = get_type_hints(method)
         for name, value in arguments.items():
             msgspec.convert(value, hints[name])
+            msgspec.json.encode(value)  # half a character is no text, neither for a path nor for the store
             if isinstance(value, str) and "\0" in value:
                 raise TypeError(f"{name} holds a NUL character")
     except (TypeError, msgspec.ValidationError) as error:
