@@ -60,7 +60,7 @@ SECONDS ?= 60
 fuzz: $(STAMP)
 	@$(BIN)/python -c 'import atheris' 2>/dev/null \
 	  || $(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: 'atheris>=3' || true
-	@$(BIN)/python -m fuzz $(TARGET) $(if $(INPUT),--input $(INPUT),--seconds $(SECONDS) $(if $(JOBS),--jobs $(JOBS)))
+	@$(BIN)/python -m fuzz $(TARGET) $(if $(INPUT),--input $(INPUT),--seconds $(SECONDS) $(if $(JOBS),--jobs $(JOBS)) $(if $(FUZZ_SEED),--seed $(FUZZ_SEED)))
 
 bench: $(STAMP)
 	@bench/install_peers

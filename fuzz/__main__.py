@@ -21,11 +21,13 @@ SHOWN = 60
 _STATISTICS = re.compile(r"stat::(\w+): +(\d+)")
 
 
-def fuzz(target: str, seconds: int) -> tuple[bool, str]:
+def fuzz(target: str, seconds: int, seed: int) -> tuple[bool, str]:
     """Run one target in a process of its own: whether all was well, and what to say of it."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}  # this checkout, installed or not
+    if seed:
+        environment["PYTHONHASHSEED"] = str(seed)
     before, log = run.findings(target), WORK / f"{target}.log"
-    command = [sys.executable, "-m", "fuzz", "--here", "--seconds", str(seconds), target]
+    command = [sys.executable, "-m", "fuzz", "--here", "--seconds", str(seconds), "--seed", str(seed), target]
     with log.open("wb") as output:
         status = subprocess.run(
             command, cwd=ROOT, env=environment, stdout=output, stderr=output, check=False
@@ -48,12 +50,12 @@ def fuzz(target: str, seconds: int) -> tuple[bool, str]:
     return False, "\n".join(lines) + "\n"
 
 
-def fuzz_all(targets: list[str], seconds: int, jobs: int) -> bool:
+def fuzz_all(targets: list[str], seconds: int, jobs: int, seed: int) -> bool:
     """Run targets, some at a time, printing each as it ends."""
     FINDINGS.mkdir(parents=True, exist_ok=True)
     fine = True
     with ThreadPoolExecutor(jobs) as pool:
-        for well, said in pool.map(lambda target: fuzz(target, seconds), targets):
+        for well, said in pool.map(lambda target: fuzz(target, seconds, seed), targets):
             sys.stdout.write(said)
             sys.stdout.flush()
             fine = fine and well
@@ -71,6 +73,7 @@ def main() -> int:
     parser.add_argument("targets", nargs="*", choices=[*names(), []], help="default: all")
     parser.add_argument("--seconds", type=int, default=60, help="for each target")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="targets at a time")
+    parser.add_argument("--seed", type=int, default=0, help="the same inputs again; 0, the default: others each time")
     parser.add_argument("--input", help="run one input of one target: a file, or base64")
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     chosen = parser.parse_args()
@@ -82,15 +85,15 @@ def main() -> int:
         return 0
     if chosen.here:
         if not run.available():
-            return run.blind(chosen.targets[0], chosen.seconds)
-        run.guided(chosen.targets[0], chosen.seconds)
+            return run.blind(chosen.targets[0], chosen.seconds, chosen.seed)
+        run.guided(chosen.targets[0], chosen.seconds, chosen.seed)
     if not run.available():
         version = ".".join(map(str, sys.version_info[:2]))
         sys.stdout.write(
             f"WARNING: atheris has no wheel for Python {version} here, so inputs are NOT guided by coverage: the kept\n"
             "corpus and random damage to it are run instead, within the same bounds. Python 3.11 to 3.13 can do more.\n"
         )
-    return 0 if fuzz_all(chosen.targets or names(), chosen.seconds, chosen.jobs) else 1
+    return 0 if fuzz_all(chosen.targets or names(), chosen.seconds, chosen.jobs, chosen.seed) else 1
 
 
 if __name__ == "__main__":

@@ -20,8 +20,8 @@ MEMORY = 768
 """MiB of the whole process at which a run counts as a finding: a leak over many inputs."""
 
 
-def guided(target: str, seconds: int) -> None:
-    """Run under atheris; ends this process."""
+def guided(target: str, seconds: int, seed: int = 0) -> None:
+    """Run under atheris, with chance from `seed` (0: any); ends this process."""
     import atheris
 
     with atheris.instrument_imports(include=["pillarbox"]):
@@ -30,7 +30,7 @@ def guided(target: str, seconds: int) -> None:
     grown.mkdir(parents=True, exist_ok=True)
     words = dictionary.path_of(target)
     arguments = [
-        sys.argv[0], str(grown), str(CORPUS / target), f"-max_total_time={seconds}", f"-max_len={LONGEST}",
+        sys.argv[0], str(grown), str(CORPUS / target), f"-max_total_time={seconds}", f"-max_len={LONGEST}", f"-seed={seed}",
         f"-timeout={HANGS}", f"-rss_limit_mb={MEMORY}", f"-artifact_prefix={FINDINGS}/{target}-",
         "-print_final_stats=1", "-verbosity=1", "-len_control=20", *([f"-dict={words}"] if words else []),
     ]  # fmt: skip
@@ -38,14 +38,14 @@ def guided(target: str, seconds: int) -> None:
     atheris.Fuzz()
 
 
-def blind(target: str, seconds: int) -> int:
-    """Run damaged inputs; 1 after a finding."""
+def blind(target: str, seconds: int, seed: int = 0) -> int:
+    """Run damaged inputs, with chance from `seed` (0: any); 1 after a finding."""
     from fuzz.targets import TARGETS
 
     run = bounded(TARGETS[target])
     seeds = [path.read_bytes() for path in sorted((CORPUS / target).iterdir())]
     end = monotonic() + seconds
-    inputs = mutation.damaged(seeds, dictionary.words(target), random.Random(), LONGEST)
+    inputs = mutation.damaged(seeds, dictionary.words(target), random.Random(seed or None), LONGEST)
     for number in count():
         octets = seeds[number] if number < len(seeds) else next(inputs)
         try:
