@@ -140,3 +140,4 @@ def _chart(rows: list[Figure], path: Path) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     figure.tight_layout()
     figure.savefig(path, dpi=130)
+    pyplot.close(figure)
