@@ -4,7 +4,7 @@ import asyncio
 import itertools
 
 from tests.dos.attacker import Target, attack
-from tests.dos.town import MALLORY
+from tests.dos.attacks.smtp import deliver
 
 _number = itertools.count()
 
@@ -141,15 +141,7 @@ async def idle_storm(target: Target) -> None:
     async def send(index: int) -> None:
         await asyncio.sleep(1.5)
         async with target.dial("smtp", source=f"127.57.0.{1 + index}") as wire:
-            await wire.reply()
-            await wire.reply(b"EHLO x")
-            while True:
-                wire.say(b"MAIL FROM:<>\r\nRCPT TO:<%b>\r\nDATA\r\n" % MALLORY.encode())
-                for _ in range(3):
-                    await wire.line()
-                wire.say(b"Subject: %d\r\n\r\nhello\r\n.\r\n" % next(_number))
-                await wire.line()
-                target.count["messages"] += 1
+            await deliver(target, wire)
 
     await asyncio.gather(target.swarm(count, idle, pause=0.5), target.swarm(5, send))
 

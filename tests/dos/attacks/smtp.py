@@ -92,20 +92,25 @@ async def chunks(target: Target) -> None:
     await target.swarm(target.many(30, 6), send)
 
 
+async def deliver(target: Target, wire: Wire) -> None:
+    """Small messages for one mailbox on one connection, without end."""
+    await wire.reply()
+    await wire.reply(b"EHLO x")
+    while True:
+        wire.say(b"MAIL FROM:<>\r\nRCPT TO:<%b>\r\nDATA\r\n" % MALLORY.encode())
+        for _ in range(3):
+            await wire.line()
+        wire.say(b"Subject: %d\r\n\r\nhello\r\n.\r\n" % next(_number))
+        await wire.line()
+        target.count["messages"] += 1
+
+
 @attack("Message flood on port 25")
 async def messages(target: Target) -> None:
     """Small messages for one mailbox, as fast as they are taken."""
 
     async def send(index: int) -> None:
         async with target.dial("smtp", source=f"127.33.0.{1 + index}") as wire:
-            await wire.reply()
-            await wire.reply(b"EHLO x")
-            while True:
-                wire.say(b"MAIL FROM:<>\r\nRCPT TO:<%b>\r\nDATA\r\n" % MALLORY.encode())
-                for _ in range(3):
-                    await wire.line()
-                wire.say(b"Subject: %d\r\n\r\nhello\r\n.\r\n" % next(_number))
-                await wire.line()
-                target.count["messages"] += 1
+            await deliver(target, wire)
 
     await target.swarm(target.many(30, 3), send)
