@@ -9,7 +9,7 @@ from pillarbox.store.api import Delivery
 from pillarbox.store.spool import IN_MEMORY, Spool
 
 SENT = b"From: alice@example.org\r\nMessage-ID: <1@example.org>\r\nSubject: x\r\n\r\nHello\r\n"
-FILED = b"DKIM-Signature: v=1;\r\n b=abc\r\nReceived: from a\r\n\tby b\r\n" + SENT
+FILED = b"Return-Path: <alice@example.org>\r\nDKIM-Signature: v=1;\r\n b=abc\r\nReceived: from a\r\n\tby b\r\n" + SENT
 
 
 async def append(client: Client, mailbox: str, message: bytes, options: str = "") -> str:
@@ -81,10 +81,10 @@ async def test_append_to_the_selected_mailbox_is_announced(server: Server) -> No
     assert (await client.say(b"APPEND INBOX {1+}\r\nx"))[:2] == ["* 1 EXISTS", "* 1 RECENT"]
 
 
-async def filed(server: Server) -> int:
+async def filed(server: Server, blind: bytes = b"") -> int:
     """Submission filed a copy; its UID."""
     delivery = Delivery(server.account.id, "Sent", frozenset({"\\Seen"}), sent_copy=True)
-    await server.store.accept(Spool.of(FILED), [delivery])
+    await server.store.accept(Spool.of(blind + FILED), [delivery])
     return (await server.store.mail.open(server.account.id, "Sent")).uidnext - 1
 
 
@@ -99,10 +99,26 @@ async def test_the_same_message_appended_to_sent_is_there_once(server: Server) -
     assert await octets(server, "Sent", uid) == FILED
 
 
-async def test_bcc_alone_makes_no_other_message(server: Server) -> None:
+BLIND = b"Bcc: carol@example.org,\r\n dan@example.org\r\n"
+
+
+async def test_bcc_that_only_the_client_has_is_kept(server: Server) -> None:
     uid = await filed(server)
     client = await server.client()
-    assert f" {uid}]" in await append(client, "Sent", b"Bcc: carol@example.org,\r\n dan@example.org\r\n" + SENT)
+    assert f" {uid + 1}]" in await append(client, "Sent", BLIND + SENT)
+    assert list((await server.store.mail.open(server.account.id, "Sent")).uids) == [uid + 1]
+    assert await octets(server, "Sent", uid + 1) == BLIND + SENT
+
+
+async def test_bcc_that_only_the_server_has_is_kept(server: Server) -> None:
+    uid = await filed(server, BLIND)
+    client = await server.client()
+    for appended in (SENT, BLIND + SENT):
+        assert f" {uid}]" in await append(client, "Sent", appended)
+    assert await octets(server, "Sent", uid) == BLIND + FILED
+    other = b"Bcc: eve@example.org\r\n" + SENT
+    assert f" {uid + 1}]" in await append(client, "Sent", other)
+    assert list((await server.store.mail.open(server.account.id, "Sent")).uids) == [uid + 1]
 
 
 async def test_the_clients_own_version_replaces_the_servers(server: Server) -> None:
@@ -128,5 +144,5 @@ async def test_what_no_server_filed_is_appended_as_often_as_it_comes(server: Ser
 
 def test_essence_leaves_the_body_alone() -> None:
     message = b"A: 1\r\nbCC: x\r\n\ty\r\nReceived: a\r\nB: 2\r\n\r\nReceived: b\r\n"
-    assert essence(message) == b"A: 1\r\nB: 2\r\n" + b"\r\nReceived: b\r\n"
-    assert essence(b"no header") == b"no header"
+    assert essence(message) == (b"bCC: x\r\n\ty\r\n", b"A: 1\r\nB: 2\r\n" + b"\r\nReceived: b\r\n")
+    assert essence(b"no header") == (b"", b"no header")

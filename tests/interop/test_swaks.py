@@ -26,6 +26,16 @@ def test_submits(demo: Demo, token: str, bob: Inbox, listener: str, tls: str, me
     assert b"This is a test mailing" in bob.fetch(token)
 
 
+def test_blind_copies_stay_in_sent(demo: Demo, token: str, alice: Inbox, bob: Inbox) -> None:
+    swaks(
+        demo, "submissions", "--tls-on-connect", *trust(demo), "--from", ALICE, "--to", f"{ALICE},{BOB}",
+        "--auth-user", ALICE, "--auth-password", PASSWORD, "--header", f"Subject: {token}", "--add-header", f"Bcc: {BOB}",
+    )  # fmt: skip
+    assert b"\r\nBcc: " not in alice.fetch(token)
+    assert b"\r\nBcc: " not in bob.fetch(token)
+    assert f"\r\nBcc: {BOB}\r\n".encode() in alice.fetch(token, "Sent")
+
+
 @pytest.mark.parametrize("tls", [True, False])
 def test_brings_mail_on_port_25(demo: Demo, token: str, bob: Inbox, tls: bool) -> None:
     options = ("--tls", *trust(demo)) if tls else ()

@@ -82,10 +82,9 @@ class Site:
     def trust(self) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=str(self.server.certificate_authority))
 
-    async def submit(self, sender: str, recipients: list[str], subject: str) -> bytes:
-        message = (
-            f"From: {sender}\r\nTo: {', '.join(recipients)}\r\nSubject: {subject}\r\n\r\n.one\r\n..two\r\n".encode()
-        )
+    async def submit(self, sender: str, recipients: list[str], subject: str, blind: str = "") -> bytes:
+        to = ", ".join(recipient for recipient in recipients if recipient not in blind)
+        message = f"From: {sender}\r\nTo: {to}\r\n{blind}Subject: {subject}\r\n\r\n.one\r\n..two\r\n".encode()
 
         def work() -> None:
             host, port = self.server.addresses["submissions"]
@@ -96,14 +95,14 @@ class Site:
         await asyncio.to_thread(work)
         return message
 
-    async def inbox(self, address: str) -> list[bytes]:
+    async def inbox(self, address: str, mailbox: str = "INBOX") -> list[bytes]:
         """What a mail program sees."""
 
         def work() -> list[bytes]:
             host, port = self.server.addresses["imaps"]
             with imaplib.IMAP4_SSL(host, port, ssl_context=self.trust(), timeout=20) as client:
                 client.login(address, PASSWORD)
-                client.select("INBOX", readonly=True)
+                client.select(mailbox, readonly=True)
                 found = client.fetch("1:*", "(BODY.PEEK[])")[1]
                 return [item[1] for item in found if isinstance(item, tuple)]
 
@@ -181,6 +180,24 @@ async def test_a_bounce_for_an_unknown_recipient_comes_back(world: World) -> Non
         assert words in bounce
     assert await there.count("bob@there.test") == 1
     await until(lambda: is_empty(here))
+
+
+async def test_nobody_but_the_author_sees_blind_copies(world: World) -> None:
+    here, there = world.here, world.there
+    blind = "Bcc: bob@there.test,\r\n amy@here.test\r\nBcc: nobody@there.test\r\n"
+    everybody = ["alice@here.test", "amy@here.test", "bob@there.test", "nobody@there.test"]
+    await here.submit("alice@here.test", everybody, "secret", blind)
+    await until(lambda: equals(here.count("alice@here.test"), 2))  # her own, and the bounce about nobody
+    visible = [*await here.inbox("alice@here.test"), *await here.inbox("amy@here.test")]
+    await until(lambda: equals(there.count("bob@there.test"), 1))
+    visible += await there.inbox("bob@there.test")
+    assert len(visible) == 4
+    for octets in visible:
+        assert b"Subject: secret\r\n" in octets
+        assert b"bcc" not in octets.lower()
+        assert b"amy@here.test" not in octets or b"for <amy@here.test>" in octets
+    (sent,) = await here.inbox("alice@here.test", "Sent")
+    assert blind.encode() in sent
 
 
 async def test_domains_that_take_no_mail(world: World) -> None:

@@ -57,6 +57,44 @@ async def test_sent_copy_is_skipped_when_the_client_filed_its_own(store: Store, 
     assert view.flags_of(2) == {"\\Seen"}
 
 
+@pytest.mark.parametrize("size", [10, 600_000, 5_000_000])
+async def test_the_authors_copy_may_be_another_version(store: Store, alice: int, size: int) -> None:
+    bob = (await store.directory.add_account("bob@example.test", HASHES)).id
+    spool = store.spool()
+    spool.write(b"\r\n" + b"x" * size + b"\r\n")
+    spool.prepend(b"Message-ID: <1@example.test>\r\n")
+    own = spool.with_other_head(b"Message-ID: <1@example.test>\r\nBcc: bob@example.test\r\n")
+    copy = Delivery(alice, "Sent", sent_copy=True, version=own)
+    relay = Relay("Q1", "alice@example.test", [("x@elsewhere.test", {})], alice)
+    await store.accept(spool, [Delivery(bob), copy, Delivery(alice)], relay)
+    await store.accept(spool, [copy])  # is there already
+    sent = await store.mail.open(alice, "Sent")
+    assert len(sent.uids) == 1
+    assert await store.mail.octets(alice, sent.mailbox, 1) == own.octets()
+    assert own.size == len(own.octets()) == spool.size + len(b"Bcc: bob@example.test\r\n")
+    for account in (alice, bob):
+        inbox = await store.mail.open(account, "INBOX")
+        assert await store.mail.octets(account, inbox.mailbox, 1) == spool.octets()
+    assert await store.queue.content("Q1") == spool.octets()
+    assert await store.mail.usage(alice) == (spool.size + own.size, 2)
+    own.discard()
+    assert spool.octets().endswith(b"x\r\n")
+    spool.discard()
+
+
+async def test_a_version_counts_with_its_own_size(store: Store) -> None:
+    spool = Spool.of(message(1))
+    exact = (await store.directory.add_account("exact@example.test", HASHES, quota=2 * spool.size + 10)).id
+    for more in (11, 10):
+        deliveries = [Delivery(exact), Delivery(exact, "Sent", version=spool.with_other_head(b"y" * more))]
+        if more == 11:
+            with pytest.raises(OverQuota):
+                await store.accept(spool, deliveries)
+        else:
+            await store.accept(spool, deliveries)
+    assert await store.mail.usage(exact) == (2 * spool.size + 10, 2)
+
+
 async def test_a_missing_sent_mailbox_comes_back_with_its_use(store: Store, alice: int) -> None:
     await store.mail.delete(alice, "Sent")
     await store.accept(Spool.of(message(0)), [Delivery(alice, "Sent", sent_copy=True)])

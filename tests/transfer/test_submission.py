@@ -109,6 +109,22 @@ async def test_blind_copies_are_removed() -> None:
     assert got.endswith(b"X: y\r\n\r\nBcc: stays\r\nbody\r\n")
 
 
+async def test_blind_copies_stay_in_the_authors_copy_alone() -> None:
+    store, service = await submission()
+    blind = b"Bcc: bob@example.test,\r\n\tcarol@far.example\r\nResent-Bcc: dave@far.example\r\n"
+    octets = MESSAGE.replace(b"Date:", blind + b"Return-Path: <x@x>\r\nDate:")
+    await submit(store, service, octets, to=[ALICE, "bob@example.test", "carol@far.example"])
+    got = [*(await messages(store, ALICE)), *(await messages(store, "bob@example.test"))]
+    got.append(await store.queue.content("q1") or b"")
+    assert len(got) == 3
+    for visible in got:
+        assert b"bcc" not in visible.lower()
+        assert visible.endswith(MESSAGE)
+    (sent,) = await messages(store, ALICE, "Sent")
+    assert sent.endswith(MESSAGE.replace(b"Date:", blind + b"Date:"))
+    assert sent.startswith(got[0].removesuffix(MESSAGE))  # the same trace
+
+
 @pytest.mark.parametrize("address", [ALICE, "ALICE@Example.TEST", "alice+shop@example.test", "team@example.test"])
 async def test_own_addresses(address: str) -> None:
     store, service = await submission()

@@ -1,7 +1,8 @@
 """One copy of what is sent: submission files it, and many clients append it too (users see it twice, or not at all).
 
 A message that a client appends to the \\Sent mailbox, and that the server filed there already, is the same message when
-it differs in trace and Bcc only: then the server's copy stays. Otherwise the client's replaces it (it may hold the Bcc).
+it differs in trace only, or lacks the Bcc that the server's copy has: then the server's stays. Otherwise the client's
+replaces it. So Bcc survives, whether the client submits it, or appends it only.
 
 Security: strangers who logged in feed this. Linear, and bounded by the header's size.
 """
@@ -12,7 +13,8 @@ from pillarbox.mail.summary import summarise
 from pillarbox.store.api import Mail
 from pillarbox.store.spool import Spool
 
-_IGNORED = re.compile(rb"(?:Received|DKIM-Signature|Bcc):[^\n]*\n(?:[ \t][^\n]*\n)*", re.IGNORECASE)
+_TRACE = re.compile(rb"(?:Return-Path|Received|DKIM-Signature):[^\n]*\n(?:[ \t][^\n]*\n)*", re.IGNORECASE)
+_BLIND = re.compile(rb"(?:Resent-)?Bcc[ \t]*:[^\n]*\n(?:[ \t][^\n]*\n)*", re.IGNORECASE)
 _FIELD_START = re.compile(rb"(?m)^(?=[^ \t])")
 MAX_COMPARED = 8 * 1024 * 1024
 """Octets: larger messages are not compared, the client's copy wins."""
@@ -32,13 +34,18 @@ async def filed_copy(mail: Mail, account: int, mailbox: int, spool: Spool) -> tu
     if spool.size > MAX_COMPARED:
         return uid, False
     filed = await mail.octets(account, mailbox, uid)
-    return None if filed is None else (uid, essence(filed) == essence(spool.octets()))
+    if filed is None:
+        return None
+    blind, rest = essence(filed)
+    clients_blind, clients_rest = essence(spool.octets())
+    return uid, rest == clients_rest and clients_blind in (b"", blind)
 
 
-def essence(message: bytes) -> bytes:
-    """A message without the header fields that servers add and remove on the way."""
+def essence(message: bytes) -> tuple[bytes, bytes]:
+    """The Bcc fields of a message, and the message without them and without what servers add on the way."""
     end = message.find(b"\r\n\r\n")
     if end < 0:
-        return message
-    fields = _FIELD_START.split(message[: end + 2])
-    return b"".join(field for field in fields if not _IGNORED.fullmatch(field)) + message[end + 2 :]
+        return b"", message
+    fields = [field for field in _FIELD_START.split(message[: end + 2]) if not _TRACE.fullmatch(field)]
+    blind = b"".join(field for field in fields if _BLIND.fullmatch(field))
+    return blind, b"".join(field for field in fields if not _BLIND.fullmatch(field)) + message[end + 2 :]

@@ -269,12 +269,13 @@ class Mail(Protocol):
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """Into one mailbox of one account; a mailbox that is missing is created. `sent_copy`: skip it when the mailbox
-    already holds this Message-ID, and mark it as filed by the server."""
+    already holds this Message-ID, and mark it as filed by the server. `version`: this mailbox gets these octets instead."""
 
     account: int
     mailbox: str = INBOX
     flags: Flags = NONE
     sent_copy: bool = False
+    version: Spool | None = None
 
 
 class RecipientState(Enum):

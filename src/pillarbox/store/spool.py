@@ -114,6 +114,11 @@ class Spool:
         self._head = octets + self._head
         self.size += len(octets)
 
+    def with_other_head(self, head: bytes) -> "Spool":
+        """The same octets behind `head` instead of what was prepended. It holds nothing of its own, and lives as long as
+        this spool does."""
+        return _Version(self, head)
+
     def chunks(self) -> Iterator[bytes]:
         """All octets from the start, in pieces of bounded size (or as they were written)."""
         if self._head:
@@ -153,3 +158,18 @@ class Spool:
         else:
             self._budget.in_memory -= self._charged
         self._charged = 0
+
+
+class _Version(Spool):
+    """Another spool's octets behind another head."""
+
+    __slots__ = ()
+
+    def __init__(self, original: Spool, head: bytes) -> None:
+        super().__init__(original._directory, original._budget)
+        self._chunks, self._file, self._head = original._chunks, original._file, head
+        self.size = original.size - len(original._head) + len(head)
+
+    def discard(self) -> None:
+        """The octets belong to the original."""
+        self._chunks, self._file, self._head = [], None, b""

@@ -10,15 +10,17 @@ class Incoming:
     """Conforms to `smtp.service.Body`.
 
     After `finish`, `header` has the fields with their line ends and without the empty line, and may be changed until
-    `seal` puts it before the rest, which went to the spool as it came. `is_seven_bit`: all octets are below 128.
+    `seal` puts it before the rest, which went to the spool as it came. `own_header`: the one of the author's own copy,
+    empty when there is no such copy. `is_seven_bit`: all octets are below 128.
     """
 
-    __slots__ = ("_pending", "header", "is_seven_bit", "size", "spool")
+    __slots__ = ("_pending", "header", "is_seven_bit", "own_header", "size", "spool")
 
     def __init__(self, spool: Spool) -> None:
         self.spool = spool
         self.size = 0
         self.header = b""
+        self.own_header = b""
         self.is_seven_bit = True
         self._pending: bytearray | None = bytearray()
 
@@ -52,6 +54,12 @@ class Incoming:
         """The whole message, `trace` first."""
         self.spool.prepend(trace + self.header)
         return self.spool
+
+    def own_version(self, trace: bytes) -> Spool | None:
+        """After `seal`: the whole message for its author, None when it is the same for all."""
+        if not self.own_header or self.own_header == self.header:
+            return None
+        return self.spool.with_other_head(trace + self.own_header)
 
     def discard(self) -> None:
         """See Body."""

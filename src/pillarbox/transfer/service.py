@@ -3,7 +3,7 @@
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pillarbox.mail.envelope import Envelope, ForwardPath
 from pillarbox.mail.status import Refused, Reply
@@ -149,6 +149,9 @@ class TransferService(ABC):
         # A message that also leaves must not carry a Return-Path (RFC 5321 §4.4).
         top = b"" if relay is not None else trace.return_path(envelope.reverse_path)
         spool = arrival.incoming.seal(top + received + arrival.added)
+        own = arrival.incoming.own_version(top + received + arrival.added)
+        if own is not None:
+            deliveries = [replace(delivery, version=own) if delivery.sent_copy else delivery for delivery in deliveries]
         try:
             await self.store.accept(spool, deliveries, relay, trace_id=queue_id)
         except OverQuota:

@@ -73,7 +73,7 @@ class Submission(TransferService):
         """Into mailboxes here, the queue, and Sent."""
         identity, incoming = arrival.client.identity, arrival.incoming
         assert identity is not None
-        incoming.header = complete(
+        incoming.header, incoming.own_header = complete(
             incoming.header, message_id=f"{arrival.queue_id}@{self.policy.hostname}", now=arrival.now
         )
         planned = await plan(self.book, (path.address for path in arrival.envelope.forward_paths))

@@ -19,33 +19,32 @@ Holds = Callable[[Batch, Mailbox, str], bool]
 
 def accept(
     batch: Batch,
-    incoming: Incoming,
-    deliveries: Sequence[Delivery],
+    parts: Sequence[tuple[Incoming, Sequence[Delivery]]],
     relay: Relay | None,
     trace_id: str,
     holds: Holds,
     *,
     within_quota: bool = True,
 ) -> None:
-    """Plan `Store.accept`."""
-    known = [(d, mailbox_name(d.mailbox)) for d in deliveries if d.account in batch.state.owners]
-    lacking = {d.account for d, name in known if name not in batch.state.owners[d.account].names}
-    drafts = {a: batch.restructure(a) if a in lacking else batch.owner(a) for a in {d.account for d, _ in known}}
-    wanted: list[tuple[OwnerDraft, Delivery, str]] = []
-    for delivery, name in known:
+    """Plan `Store.accept`: each version of the message with its deliveries; the first is the one that is relayed."""
+    owners = batch.state.owners
+    known = [(d, mailbox_name(d.mailbox), part) for part, group in parts for d in group if d.account in owners]
+    lacking = {d.account for d, name, _ in known if name not in owners[d.account].names}
+    drafts = {a: batch.restructure(a) if a in lacking else batch.owner(a) for a in {d.account for d, _, _ in known}}
+    wanted: list[tuple[OwnerDraft, Delivery, str, Incoming]] = []
+    for delivery, name, incoming in known:
         draft = drafts[delivery.account]
         mailbox = draft.owner.names.get(name)
         if not delivery.sent_copy or mailbox is None or not holds(batch, mailbox, incoming.message_id):
-            wanted.append((draft, delivery, name))
+            wanted.append((draft, delivery, name, incoming))
     if within_quota:
         for account, draft in drafts.items():
-            draft.need_room(incoming.size * sum(d.account == account for _, d, _ in wanted))
-    if not wanted and relay is None:
-        return
-    blob = incoming.stage(batch)
+            draft.need_room(sum(part.size for _, d, _, part in wanted if d.account == account))
+    relayed = [] if relay is None else [parts[0][0]]
+    blobs = {id(part): part.stage(batch) for part, _ in parts if part in relayed or any(w[3] is part for w in wanted)}
     created: dict[tuple[int, str], Mailbox] = {}
     modseqs: dict[int, int] = {}
-    for draft, delivery, name in wanted:
+    for draft, delivery, name, incoming in wanted:
         account = delivery.account
         mailbox = draft.owner.names.get(name) or created.get((account, name))
         if mailbox is None:
@@ -53,9 +52,9 @@ def accept(
             stage_structure(batch, draft)
             modseqs[account] = draft.modseq
         modseq = modseqs.get(account) or modseqs.setdefault(account, draft.next_modseq())
-        _deliver(batch, draft, mailbox, incoming, blob, delivery, modseq, trace_id)
+        _deliver(batch, draft, mailbox, incoming, blobs[id(incoming)], delivery, modseq, trace_id)
     if relay is not None:
-        stage_relay(batch, relay, blob, incoming.size)
+        stage_relay(batch, relay, blobs[id(parts[0][0])], parts[0][0].size)
 
 
 def append(

@@ -33,6 +33,9 @@ from pillarbox.store.embedded.writer import Observer, Writer
 from pillarbox.store.spool import Budget, Spool
 from pillarbox.store.view import MailboxView
 
+Part = tuple[Incoming, Sequence[Delivery]]
+"""One version of a message, and where it goes."""
+
 
 def _unobserved(event: str, **facts: object) -> None:
     del event, facts
@@ -125,13 +128,14 @@ class EmbeddedStore:
     async def accept(
         self, spool: Spool, deliveries: Sequence[Delivery], relay: Relay | None = None, *, trace_id: str = ""
     ) -> None:
-        incoming, plan = await self._prepare(spool, deliveries, relay, trace_id, within_quota=True)
+        parts, plan = await self._prepare(spool, deliveries, relay, trace_id, within_quota=True)
         try:
             await self._writer.do(plan)
         except Undecided:
             raise
         except Exception:
-            await self._intake.abandon(incoming)
+            for incoming, _ in parts:
+                await self._intake.abandon(incoming)
             raise
 
     async def commit(self, plan: Callable[[Batch], None]) -> None:
@@ -166,13 +170,18 @@ class EmbeddedStore:
 
     async def _prepare(
         self, spool: Spool, deliveries: Sequence[Delivery], relay: Relay | None, trace_id: str, *, within_quota: bool
-    ) -> tuple[Incoming, PlanBounce]:
+    ) -> tuple[list[Part], PlanBounce]:
         owners = self._state.owners
         known = [d for d in deliveries if d.account in owners]
-        now = int(self._state.clock())
-        delivered = [Delivered(owners[d.account].account.address, d.mailbox, now, d.flags) for d in known]
-        note = notes.encode(delivered, "" if relay is None else relay.queue_id)
-        incoming = await self._intake.prepare(spool, note)
+        parts = [await self._prepare_part(spool, [d for d in known if d.version is None], relay)]
+        for delivery in known:
+            if delivery.version is not None:
+                try:
+                    parts.append(await self._prepare_part(delivery.version, [delivery], None))
+                except StoreUnavailable:
+                    for incoming, _ in parts:
+                        await self._intake.abandon(incoming)
+                    raise
         views: dict[Mailbox, MailboxView] = {}
         for delivery in known:
             mailbox = (
@@ -185,9 +194,16 @@ class EmbeddedStore:
             return mail.holds(self._near, batch, mailbox, message_id, views.get(mailbox))
 
         def plan(batch: Batch) -> None:
-            acceptance.accept(batch, incoming, deliveries, relay, trace_id, holds, within_quota=within_quota)
+            acceptance.accept(batch, parts, relay, trace_id, holds, within_quota=within_quota)
 
-        return incoming, plan
+        return parts, plan
+
+    async def _prepare_part(self, spool: Spool, deliveries: Sequence[Delivery], relay: Relay | None) -> Part:
+        """One version of a message, with the note that says where it goes. Raises StoreUnavailable."""
+        owners, now = self._state.owners, int(self._state.clock())
+        delivered = [Delivered(owners[d.account].account.address, d.mailbox, now, d.flags) for d in deliveries]
+        note = notes.encode(delivered, "" if relay is None else relay.queue_id)
+        return await self._intake.prepare(spool, note), deliveries
 
 
 def _read(place: Place, clock: Callable[[], float]) -> tuple[State, SegmentLog, apsw.Connection]:

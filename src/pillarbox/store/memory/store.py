@@ -49,8 +49,8 @@ class MemoryStore:
         for delivery in deliveries:
             mailbox_name(delivery.mailbox)  # all or none: a bad name is noticed before the first one is delivered
         for account in {d.account for d in deliveries} & self._state.accounts.keys():
-            copies = sum(d.account == account for d in deliveries)
-            self._state.accounts[account].need_room(copies * len(octets))
+            sizes = [spool.size if d.version is None else d.version.size for d in deliveries if d.account == account]
+            self._state.accounts[account].need_room(sum(sizes))
         self._take(octets, deliveries, relay, trace_id)
 
     async def close(self) -> None:
@@ -67,7 +67,11 @@ class MemoryStore:
         for delivery in deliveries:
             owner = self._state.accounts.get(delivery.account)
             if owner is not None:
-                changes += self._deliver(owner, delivery, octets, summary, modseqs, trace_id)
+                if delivery.version is not None:
+                    own = delivery.version.octets()
+                    changes += self._deliver(owner, delivery, own, summarise(own), modseqs, trace_id)
+                else:
+                    changes += self._deliver(owner, delivery, octets, summary, modseqs, trace_id)
         if relay is not None:
             self._queue.add(relay, octets)
             changes.append(QueueChanged())
