@@ -41,7 +41,7 @@ def pillarbox(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[s
 def test_every_command_is_there() -> None:
     assert set(COMMANDS) == {
         "demo", "tour", "serve", "fsck", "backup make", "backup verify", "restore", "index status", "index rebuild",
-        "access list", "access unban",
+        "access list", "access unban", "metrics",
         "config check", "config explain",
         "account add", "account list", "account passwd", "account disable", "account enable", "account remove",
         "domain add", "domain list", "domain remove", "alias add", "alias list", "alias remove",

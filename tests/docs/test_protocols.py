@@ -38,6 +38,12 @@ def test_limits_are_those_of_the_code_and_each_is_tested() -> None:
         assert (ROOT / "tests" / test).is_file(), test
 
 
+def test_metrics_are_those_of_the_code() -> None:
+    tool = _tool("make_metrics")
+    written = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    assert written == tool.document(written), "run: python tools/make_metrics.py"
+
+
 STRANGERS_FEED = ("access", "imap", "net.admission", "net.connections", "pop3", "smtp", "transfer")
 """Rooms whose limits strangers meet."""
 

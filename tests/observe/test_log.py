@@ -13,7 +13,8 @@ import pytest
 import structlog
 
 from pillarbox.observe.log import Log, configure
-from pillarbox.observe.observers import EventCounter, Observers
+from pillarbox.observe.observers import Observers
+from pillarbox.observe.tally import Tally
 from pillarbox.sasl.secret import Secret
 from pillarbox.wire.engine import Link
 
@@ -119,9 +120,9 @@ def test_libraries_are_heard() -> None:
 
 
 def test_observers() -> None:
-    counter = EventCounter()
+    counter = Tally()
     observers = Observers([counter])
     observers.emit(LINK, "login", {})
     observers.emit(LINK, "login", {})
-    assert counter.counts["login"] == 2
+    assert counter.events["login"] == 2
     assert observers.tap(LINK, "imap") is None

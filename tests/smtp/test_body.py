@@ -132,7 +132,7 @@ async def test_a_full_disk_is_a_452() -> None:
     assert DotReader(intake).feed(b"a\r\n.\r\n") == b""
     assert intake.fault is not None
     assert (intake.fault.code, intake.fault.enhanced) == (452, "4.3.1")
-    assert told == [("spool_failed", {"error": "[Errno 28] No space left on device"})]
+    assert told == [("spool_failed", {"fault": "disk_full", "error": "[Errno 28] No space left on device"})]
 
 
 async def test_any_message_survives_stuffing() -> None:

@@ -44,6 +44,9 @@ class Levels:
         self._budget = budget
         self._levels.size, self._levels.lifetime = size, budget.burst * budget.refill
 
+    def __len__(self) -> int:
+        return len(self._levels)
+
     def level(self, key: str, now: float) -> float:
         """How many wrong passwords are not yet forgiven."""
         level, at = self._levels.get(key, now) or (0.0, now)
@@ -147,6 +150,15 @@ class Throttle:
         return forgiven + self._pairs.forget(
             lambda key: (block is None or key.startswith(f"{block} ")) and (name is None or key.endswith(f" {name}"))
         )
+
+    def sizes(self) -> dict[str, int]:
+        """How many entries each table has, those that are forgiven and not yet dropped included."""
+        return {
+            "blocks": len(self._blocks),
+            "accounts": len(self._accounts),
+            "pairs": len(self._pairs),
+            "familiar": len(self._familiar),
+        }
 
     def _pair(self, peer: str, name: str) -> str:
         return f"{self.blocks.of(peer)[0]} {name}"

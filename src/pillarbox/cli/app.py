@@ -16,6 +16,7 @@ from pillarbox.cli import (
     domain,
     fsck,
     index,
+    metrics,
     queue,
     restore,
     serve,
@@ -39,6 +40,7 @@ app.add_typer(configuration.app, name="config", rich_help_panel="Running a serve
 app.command(rich_help_panel="Running a server")(fsck.fsck)
 app.add_typer(backup.app, name="backup", rich_help_panel="Running a server")
 app.command(rich_help_panel="Running a server")(restore.restore)
+app.command(rich_help_panel="Running a server")(metrics.metrics)
 app.add_typer(index.app, name="index", rich_help_panel="Running a server")
 app.add_typer(access.app, name="access", rich_help_panel="Running a server")
 app.add_typer(domain.app, name="domain", rich_help_panel="Whose mail it keeps")

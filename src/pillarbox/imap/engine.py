@@ -17,6 +17,7 @@ from pillarbox.imap.response import Completion, bad, no
 from pillarbox.imap.session import Session
 from pillarbox.sasl.api import Credentials
 from pillarbox.store import api
+from pillarbox.store.faults import kind_of
 from pillarbox.wire.engine import BACKLOG_LIMIT, Link, TlsInfo, Want
 from pillarbox.wire.outbox import Outbox
 
@@ -163,7 +164,7 @@ class ImapEngine:
         except ConnectionError:
             raise
         except OSError as error:  # the spool has no room
-            self.link.emit("spool_failed", error=str(error))
+            self.link.emit("spool_failed", fault=kind_of(error), error=str(error))
             self._framer.skip()
             self.session.discard_uploads()
             self._refusal = no("There is no room on the server's disk now", "UNAVAILABLE")
@@ -206,6 +207,7 @@ class ImapEngine:
         entry = TABLE.get(start[2].upper())
         if entry is None:
             raise BadSyntax("There is no such command")
+        self.link.commands[entry.name] += 1
         if self.session.state not in entry.states:
             raise BadSyntax(_wrong_state(entry.state, self.session.state))
         cursor = Cursor(octets, start.end(), utf8=self.session.utf8, by_uid=entry.by_uid)
@@ -233,6 +235,8 @@ class ImapEngine:
             case Refused():
                 return no(error.text, error.code)
             case api.StoreError():
+                if isinstance(error, api.StoreUnavailable):
+                    self.link.emit("store_failed", command=name, fault=kind_of(error), error=str(error))
                 return next(refusal for kind, refusal in _REFUSALS if isinstance(error, kind))
             case Disconnect() | ConnectionError():
                 raise error

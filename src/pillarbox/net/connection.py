@@ -38,14 +38,17 @@ class Connection(Lifeline):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A peer is here: refuse it, or let the engine greet (after TLS, where that comes first)."""
         self._transport = cast(asyncio.Transport, transport)
+        traffic = self._traffic
         peer, peer_port = (transport.get_extra_info("peername") or _UNNAMED)[:2]
         local, local_port = (transport.get_extra_info("sockname") or _UNNAMED)[:2]
-        self._link = Link(peer, peer_port, local, local_port, self._all.next_id(), None, self._emit)
+        self._link = Link(peer, peer_port, local, local_port, self._all.next_id(), None, self._emit, traffic.commands)
         admitted = self._all.admit(peer, self._service, self.make_room)
         if isinstance(admitted, str):
             self._refuse(admitted)
             return
         self._ticket = admitted
+        traffic.connections += 1
+        traffic.open += 1
         self._share = admitted.block
         self._transport.set_write_buffer_limits(high=WRITE_HIGH, low=WRITE_LOW)
         self._engine = engine = self._service.engine(self._link)
@@ -134,6 +137,7 @@ class Connection(Lifeline):
         if self._tap is not None:
             self._tap.received(octets)
         self._engine.receive(octets)
+        self._traffic.received += len(octets)
         self._unprocessed += len(octets)
         if self._unprocessed > BACKLOG_LIMIT and not self._read_paused and self._engine.backlog > BACKLOG_LIMIT:
             self._read_paused = True
@@ -209,6 +213,7 @@ class Connection(Lifeline):
             return
         size = out.size
         chunks = out.take()
+        self._traffic.sent += size
         if self._tap is not None:
             self._tap.sent(chunks)
         if self._tls is not None:

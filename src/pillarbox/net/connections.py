@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import ssl
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -12,6 +13,7 @@ from pillarbox.net.admission import Admission, AdmissionLimits, Ticket
 from pillarbox.net.observer import Observer, Silent
 from pillarbox.net.timer_wheel import TICK, Guest, TimerWheel
 from pillarbox.net.tls import ServerTls
+from pillarbox.net.traffic import Traffic
 from pillarbox.net.turns import Turns
 from pillarbox.wire.engine import Engine, Link
 
@@ -76,6 +78,7 @@ class Connections:
         self.admission = Admission(admission)
         self.wheel = TimerWheel(tick)
         self.turns = Turns(self.loop)
+        self.traffic: defaultdict[str, Traffic] = defaultdict(Traffic)  # by listener
         self._members: set[Member] = set()
         self._numbers = itertools.count(1)
         self._prefix = f"{int(time.time()) & 0xFFFFFF:06x}"  # so that ids of two runs do not meet in one log

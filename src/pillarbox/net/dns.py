@@ -20,6 +20,7 @@ import dns.resolver
 import dns.reversename
 
 from pillarbox.mailauth.dns import Answer, DnsUnavailable, Existence, Mx, Tlsa
+from pillarbox.wire.engine import Emit
 
 Record = TypeVar("Record")
 
@@ -41,10 +42,15 @@ class DnsPolicy:
     trust_authentic: bool | None = None
 
 
-class DnsResolver:
-    """Implements `mailauth.dns.Resolver`."""
+def _silent(_event: str, /, **_facts: Any) -> None:
+    """Nobody listens."""
 
-    def __init__(self, policy: DnsPolicy = DnsPolicy()) -> None:
+
+class DnsResolver:
+    """Implements `mailauth.dns.Resolver`. `emit` hears of questions that got no answer."""
+
+    def __init__(self, policy: DnsPolicy = DnsPolicy(), *, emit: Emit = _silent) -> None:
+        self._emit = emit
         resolver = _resolver(policy.servers)
         resolver.lifetime = policy.timeout
         resolver.search = []
@@ -90,7 +96,9 @@ class DnsResolver:
         except (dns.name.LabelTooLong, dns.name.NameTooLong, dns.name.EmptyLabel, dns.name.BadEscape, UnicodeError):
             return Answer(Existence.NO_NAME)  # no such name can exist
         except (dns.exception.DNSException, OSError) as error:
-            raise DnsUnavailable(_reason(error)) from None
+            reason = _reason(error)
+            self._emit("dns_failed", question=f"{kind} {name}", kind=_kind(error), reason=reason)
+            raise DnsUnavailable(reason) from None
         ttl = found.rrset.ttl if found.rrset is not None else 0
         records = tuple(record(r) for r in found)
         return Answer(Existence.FOUND, records, self._is_authentic(found.response), ttl)
@@ -141,6 +149,17 @@ def _is_loopback(server: str | dns.nameserver.Nameserver) -> bool:
         return ipaddress.ip_address(address).is_loopback
     except ValueError:
         return False
+
+
+def _kind(error: Exception) -> str:
+    """The same in a word, one of few."""
+    match error:
+        case dns.resolver.LifetimeTimeout():
+            return "timeout"
+        case dns.resolver.NoNameservers():
+            return "servfail"
+        case _:
+            return "other"
 
 
 def _reason(error: Exception) -> str:

@@ -26,7 +26,7 @@ class Lifeline(asyncio.Protocol):
     __slots__ = (
         "_all", "_close_by", "_closing", "_engine", "_eof", "_flow", "_handshake_by", "_heard", "_lingered", "_link",
         "_login_by", "_opened", "_read_paused", "_service", "_share", "_tap", "_task", "_ticket", "_tls",
-        "_transport", "_working", "slot",
+        "_traffic", "_transport", "_working", "slot",
     )  # fmt: skip
 
     _engine: Any
@@ -37,6 +37,7 @@ class Lifeline(asyncio.Protocol):
         self.slot = NOWHERE
         self._service = service
         self._all = connections
+        self._traffic = connections.traffic[service.name]
         self._flow = FlowControl()
         self._ticket: Ticket | None = None
         self._tls: TlsLayer | None = None
@@ -112,6 +113,7 @@ class Lifeline(asyncio.Protocol):
     def _refuse(self, reason: str) -> None:
         """No room for this peer: say so in its protocol where that costs nothing."""
         self._closing = True
+        self._traffic.refused += 1
         self._emit("refused", service=self._service.name, reason=reason)
         if self._service.refusal and not self._service.implicit_tls:
             self._transport.write(self._service.refusal)
@@ -121,6 +123,7 @@ class Lifeline(asyncio.Protocol):
         """Others need the place, and this peer has shown less than they: it has to go at once (see admission.py)."""
         if self._closing:
             return
+        self._traffic.made_room += 1
         self._emit("made_room", service=self._service.name)
         if self._transport.get_write_buffer_size() or (self._tls is not None and self._tls.info is None):
             self.abort()
@@ -163,6 +166,7 @@ class Lifeline(asyncio.Protocol):
         ticket, self._ticket = self._ticket, None
         if ticket is None:
             return
+        self._traffic.open -= 1
         try:
             self._engine.disconnected()
         except Exception as error:

@@ -150,6 +150,7 @@ class Listener:
         self.service = service
         self._sockets = list(sockets)
         self._connections = connections
+        connections.traffic[service.name]  # none yet, which is to be seen
         self._servers: list[asyncio.Server] = []
 
     @property

@@ -15,11 +15,13 @@ ADVICE = "allow more open files (LimitNOFILE=), or lower `limits.connections`"
 
 
 class DescriptorGauge:
-    """Looks while `run` runs; `tell("out_of_descriptors", advice=...)` at once, and then now and then."""
+    """Looks while `run` runs; `tell("out_of_descriptors", advice=...)` at once, and then now and then. `seen`: in
+    how many looks there was none, since the start."""
 
     def __init__(self, tell: Callable[..., None]) -> None:
         self._tell = tell
         self._times = 0
+        self.seen = 0
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -36,5 +38,6 @@ class DescriptorGauge:
                 if self._times % PAUSE == 0:
                     self._tell("out_of_descriptors", advice=ADVICE)
                 self._times += 1
+                self.seen += 1
         else:
             self._times = 0

@@ -6,6 +6,8 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
+from pillarbox.store.durations import Durations
+
 PERIOD = 0.25
 """Seconds between two looks: four cheap timers a second."""
 
@@ -23,7 +25,7 @@ _STEP = 1.2
 
 
 class LagGauge:
-    """Measures while `run` runs. `worst` is the greatest lag ever seen, in seconds; `percentile` knows the others.
+    """Measures while `run` runs. `worst` is the greatest lag ever seen, in seconds; `percentile` and `lags` know the others.
 
     `tell("loop_late", ...)` says the greatest lag since the last line, how often it was above the limit, and what the loop
     itself computed meanwhile: when that is much less than the lag, the machine was busy with something else. At the end
@@ -44,6 +46,7 @@ class LagGauge:
         self._greatest = self._computed = 0.0
         self._classes: Counter[int] = Counter()
         self.worst = 0.0
+        self.lags = Durations()
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -69,6 +72,7 @@ class LagGauge:
     def note(self, lag: float, computed: float) -> None:
         """One measurement: the lag, and processor time of the loop's thread in the whole period, both in seconds."""
         self.worst = max(self.worst, lag)
+        self.lags.note(max(lag, 0.0))
         self._classes[max(0, math.ceil(math.log(max(lag, _FINEST) / _FINEST, _STEP)))] += 1
         if lag > LIMIT:
             self._late += 1

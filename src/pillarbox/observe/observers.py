@@ -1,6 +1,5 @@
-"""Observers of connections put together, and the one that counts."""
+"""Observers of connections put together."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -25,17 +24,6 @@ class Taps(Protocol):
     """What opens transcripts."""
 
     def tap(self, link: Link, service: str) -> Writes | None: ...
-
-
-class EventCounter:
-    """How often each event happened since the start: what metrics are made of."""
-
-    def __init__(self) -> None:
-        self.counts: Counter[str] = Counter()
-
-    def emit(self, _link: Link, event: str, _facts: Mapping[str, Any]) -> None:
-        """Count it."""
-        self.counts[event] += 1
 
 
 class Observers:

@@ -15,6 +15,7 @@ from pillarbox.pop3.session import Session
 from pillarbox.sasl.api import Credentials
 from pillarbox.sasl.registry import fresh_nonce
 from pillarbox.store.api import Store, StoreError
+from pillarbox.store.faults import kind_of
 from pillarbox.wire.engine import Link, TlsInfo, Want
 from pillarbox.wire.lines import LineBuffer, LineTooLong
 from pillarbox.wire.outbox import Outbox
@@ -171,6 +172,7 @@ class Pop3Engine:
                 self.link.emit("http_on_mail_port")
                 raise Disconnect("")
             raise BadSyntax("There is no such command")
+        self.link.commands[entry.name] += 1
         if session.state not in entry.states:
             raise Refused(_WRONG_STATE[session.state])
         if argument and entry.bare and argument.strip():
@@ -186,7 +188,7 @@ class Pop3Engine:
                 self._refuse_bad(str(error))
                 return b""
             case StoreError():
-                self.link.emit("store_failed", error=str(error))
+                self.link.emit("store_failed", fault=kind_of(error), error=str(error))
                 return err("The server cannot reach the mail just now; try again in a minute", "SYS/TEMP")
             case Disconnect() | ConnectionError():
                 raise error

@@ -176,6 +176,7 @@ class Round:
             "queue_id": entry.id,
             "recipient": recipient.address,
             "reply": str(outcome),
+            "status": outcome.reply.enhanced,
             "attempts": recipient.attempts,
         }
         if again is None:

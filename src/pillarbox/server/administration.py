@@ -23,6 +23,7 @@ from pillarbox.access.suspicions import suspicions
 from pillarbox.access.throttle import Throttle
 from pillarbox.mail.address import Address, BadAddress, normalise_domain
 from pillarbox.sasl.secret import Secret
+from pillarbox.server.refusal import Refusal as Refusal
 from pillarbox.store.api import (
     Account,
     Alias,
@@ -38,14 +39,6 @@ from pillarbox.store.api import (
 from pillarbox.store.upkeep import SearchIndex
 
 
-class Refusal(Exception):
-    """The verb was not carried out. `text` says what is wrong, `advice` what to do; `later`: trying again may help."""
-
-    def __init__(self, text: str, advice: str = "", *, later: bool = False) -> None:
-        super().__init__(text)
-        self.text, self.advice, self.later = text, advice, later
-
-
 class Administration:
     """The verbs. `hashing` is slow and runs in a thread; `queue_changed` wakes whoever works on the queue;
     `throttle` is that of the running server, whose times are `monotonic`."""
@@ -59,6 +52,7 @@ class Administration:
         clock: Callable[[], float] = time,
         throttle: Throttle | None = None,
         monotonic: Callable[[], float] = monotonic,
+        metrics: Callable[[], Awaitable[str]] | None = None,
     ) -> None:
         self._store = store
         self._directory = store.directory
@@ -68,6 +62,7 @@ class Administration:
         self._checked: tuple[int, int] | None = None
         self._throttle = throttle
         self._monotonic = monotonic
+        self._metrics = metrics
 
     async def perform(self, verb: str, arguments: dict[str, Any]) -> Any:
         """Carry out one verb by its name, with arguments by theirs. Raises Refusal, and nothing else that is expected."""
@@ -317,6 +312,12 @@ class Administration:
                 f"The backup cannot be read: {error}.",
                 "The server must be able to read it: look at its owner and mode.",
             ) from None
+
+    async def metrics(self) -> str:
+        """What the running server counts and measures, for Prometheus."""
+        if self._metrics is None:
+            raise Refusal("No server runs: only a running one counts.", "Start it: pillarbox serve", later=True)
+        return await self._metrics()
 
     # --- the queue ---
 

@@ -24,10 +24,11 @@ from pillarbox.net.tls import CertificateFiles
 from pillarbox.pop3.maildrop import MaildropLocks
 from pillarbox.server.administration import Administration, Refusal
 from pillarbox.server.authority import local_certificate
-from pillarbox.server.certificates import CertificateError, CertificateWatch, read_names
+from pillarbox.server.certificates import CertificateError, CertificateWatch, read_expiry, read_names
 from pillarbox.server.config import ConfigError
 from pillarbox.server.control import NAME as CONTROL_SOCKET
 from pillarbox.server.control import ControlServer
+from pillarbox.server.measures import Measures
 from pillarbox.server.notice import Notices
 from pillarbox.server.services import Parts, access_policy, make_services, transfer_policy
 from pillarbox.server.settings import Config
@@ -59,7 +60,7 @@ class Server:
     """One server. `bind` may be called before privileges are dropped; `start` does it otherwise.
 
     `store` replaces the embedded one. `sockets` are listening sockets by listener name, from systemd. `room`: how many
-    connections the process has descriptors for.
+    connections the process has descriptors for. `measures`: whoever gives it counts what `observer` and `tell` hear.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Server:
         tell: Tell = _tell_nobody,
         sockets: dict[str, list[socket.socket]] | None = None,
         room: int | None = None,
+        measures: Measures | None = None,
     ) -> None:
         self.config = config
         self.host_name = config.host_name or socket.getfqdn()
@@ -79,6 +81,7 @@ class Server:
         self._observer: Observer = observer or Silent()
         self._tell = tell
         self._room = room
+        self.measures = measures or Measures()
         self._sockets = dict(sockets or {})
         self._listeners: dict[str, Listener] = {}
         self._connections: Connections | None = None
@@ -226,6 +229,11 @@ class Server:
         self._tell("certificates_loaded", files=[str(path) for path in self._certificate_paths()])
         return True
 
+    async def metrics(self) -> str:
+        """What is counted and measured, for Prometheus."""
+        throttle = self._access.throttle if self._access is not None else None
+        return await self.measures.page(self._connections, self.store, throttle)
+
     # --- what the configuration becomes ---------------------------------------------------------------------------------
 
     def _make_services(self) -> dict[str, Service]:
@@ -254,6 +262,9 @@ class Server:
 
     def _load_certificates(self, services: Mapping[str, Service]) -> None:
         files = self._certificate_files()
+        self.measures.certificates = {
+            str(number) if number else "main": read_expiry(each.certificate) for number, each in enumerate(files)
+        }
         for service in services.values():
             if service.tls is not None:
                 service.tls.load(files)
@@ -326,9 +337,8 @@ class Server:
         def bug(verb: str, error: Exception) -> None:
             self._tell("control_bug", verb=verb, error=error)
 
-        administration = Administration(
-            self.store, throttle=self._access.throttle if self._access is not None else None
-        )
+        throttle = self._access.throttle if self._access is not None else None
+        administration = Administration(self.store, throttle=throttle, metrics=self.metrics)
         self._control = ControlServer(self.directory / CONTROL_SOCKET, administration.perform, refusal=Refusal, bug=bug)
         await self._control.start()
 

@@ -31,6 +31,16 @@ def read_names(certificate: Path) -> tuple[str, ...]:
         raise CertificateError(f"{certificate} is not a certificate in PEM form: {error}") from None
 
 
+def read_expiry(certificate: Path) -> float:
+    """When the first certificate of a file ends, in epoch seconds. Raises CertificateError."""
+    from cryptography import x509
+
+    try:
+        return x509.load_pem_x509_certificates(certificate.read_bytes())[0].not_valid_after_utc.timestamp()
+    except (OSError, ValueError, IndexError) as error:
+        raise CertificateError(f"{certificate} cannot be read: {error}") from None
+
+
 def certificate_names(certificate: "x509.Certificate") -> list[str]:
     """Its subject alternative names, in lower case."""
     from cryptography import x509

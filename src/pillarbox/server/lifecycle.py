@@ -28,10 +28,11 @@ from pillarbox.net.listener import inherited
 from pillarbox.observe.descriptors import ADVICE, DescriptorGauge
 from pillarbox.observe.lag import LagGauge
 from pillarbox.observe.log import Log, configure
-from pillarbox.observe.observers import EventCounter, Observers
+from pillarbox.observe.observers import Observers
 from pillarbox.observe.transcript import TranscriptDirectory
 from pillarbox.server.assembly import Server, StartError
 from pillarbox.server.config import ConfigError
+from pillarbox.server.measures import Measures
 from pillarbox.server.settings import Config
 
 RESERVED_FILES = 500
@@ -54,8 +55,16 @@ def run(
     room = raise_file_limit()
     log = Log(level=config.log.level)
     transcripts = transcript or (Path(config.log.transcripts) if config.log.transcripts else None)
-    observer = Observers([log, EventCounter()], TranscriptDirectory(transcripts) if transcripts else None)
-    server = Server(config, observer=observer, tell=log.tell, sockets=inherited(os.environ), room=room)
+    measures = Measures()
+    observer = Observers([log, measures.tally], TranscriptDirectory(transcripts) if transcripts else None)
+
+    def tell(event: str, /, **facts: Any) -> None:
+        log.tell(event, **facts)
+        measures.tally.tell(event, **facts)
+
+    measures.lag, measures.descriptors = LagGauge(tell), DescriptorGauge(tell)
+    sockets = inherited(os.environ)
+    server = Server(config, observer=observer, tell=tell, sockets=sockets, room=room, measures=measures)
     server.bind()
     drop_privileges(config.user, (server.directory, *((transcripts,) if transcripts else ())))
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
@@ -164,7 +173,8 @@ async def _serve(server: Server, log: Log, ready: Ready | None, reread: Callable
     await server.start()
     gc.freeze()  # what is loaded by now stays: collections need not look through it again and again
     notify("READY=1")
-    looking = (_watchdog(), LagGauge(log.tell).run(), DescriptorGauge(log.tell).run())
+    gauges = (server.measures.lag, server.measures.descriptors)
+    looking = (_watchdog(), *(gauge.run() for gauge in gauges if gauge is not None))
     watchers = [asyncio.create_task(watching) for watching in looking]
     if ready is not None:
         ready(server)

@@ -47,7 +47,7 @@ class Relaying:
         self._runner = QueueRunner(
             store,
             self._sender,
-            DnsResolver(DnsPolicy(name_servers(config))),
+            DnsResolver(DnsPolicy(name_servers(config)), emit=tell),
             queue_policy(config, host_name, own_addresses),
             locate=_locate(book),
             emit=tell,

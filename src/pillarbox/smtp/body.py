@@ -12,6 +12,7 @@ from typing import Protocol
 
 from pillarbox.mail.status import Reply
 from pillarbox.smtp.service import Body
+from pillarbox.store.faults import kind_of
 from pillarbox.wire.engine import Emit
 
 _END = b"\r\n.\r\n"
@@ -94,7 +95,7 @@ class Intake:
         try:
             body.write(octets)
         except OSError as error:
-            self._emit("spool_failed", error=str(error))
+            self._emit("spool_failed", fault=kind_of(error), error=str(error))
             self._fail(_NO_SPACE)
 
     def _header_fits(self, octets: bytes) -> bool:

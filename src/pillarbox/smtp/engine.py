@@ -227,6 +227,7 @@ class SmtpEngine:
                 self._link.emit("http_on_mail_port")
                 raise Refused(_NOT_MAIL)
             raise Refused(_UNKNOWN)
+        self._link.commands[entry.verb] += 1
         if len(line) + 2 > session.policy.max_command and verb != b"AUTH":
             raise Refused(_TOO_LONG)
         self._check_order(entry, octets)

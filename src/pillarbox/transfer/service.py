@@ -161,6 +161,7 @@ class TransferService(ABC):
             "message_accepted",
             queue_id=queue_id,
             size=spool.size,
+            submitted=arrival.client.identity is not None,
             sender=str(envelope.reverse_path or ""),
             recipients=[str(path.address) for path in envelope.forward_paths],
             delivered=len(deliveries),

@@ -14,6 +14,7 @@ An engine never touches a socket, a clock or a log. `net.connection` gives it oc
 new octets up. While `engine.backlog` is above BACKLOG_LIMIT the network stops reading.
 """
 
+from collections import Counter
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any, Protocol
@@ -54,7 +55,8 @@ def _silent(_event: str, /, **_facts: Any) -> None:
 
 @dataclass(slots=True)
 class Link:
-    """What an engine may know of its connection. Addresses are IP addresses as text; `id` runs through all log lines."""
+    """What an engine may know of its connection. Addresses are IP addresses as text; `id` runs through all log lines.
+    In `commands` it counts what it was asked for, by names of its own registry; they are shared by a whole listener."""
 
     peer: str = "127.0.0.1"
     peer_port: int = 0
@@ -63,6 +65,7 @@ class Link:
     id: str = "test"
     tls: TlsInfo | None = None
     emit: Emit = field(default=_silent)
+    commands: Counter[str] = field(default_factory=Counter)
 
 
 class Engine(Protocol):

@@ -67,6 +67,7 @@ class _Responses:
         except AuthenticationFailed:
             return session.login_failed(self.mechanism)
         except AuthenticationUnavailable as reason:
+            session.link.emit("login_failed", mechanism=self.mechanism, reason=str(reason))
             return no(str(reason), "UNAVAILABLE")
         except BadExchange:
             return bad("The response does not belong to that mechanism")

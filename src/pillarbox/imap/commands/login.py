@@ -39,6 +39,7 @@ class Login:
         except AuthenticationFailed:
             return session.login_failed("LOGIN")
         except AuthenticationUnavailable as reason:
+            session.link.emit("login_failed", mechanism="LOGIN", reason=str(reason))
             return no(str(reason), "UNAVAILABLE")
         session.log_in(identity, "LOGIN")
         return ok("Logged in", f"CAPABILITY {capabilities(session)}")

@@ -4,6 +4,7 @@ from pillarbox.pop3.registry import State, command
 from pillarbox.pop3.reply import err, ok
 from pillarbox.pop3.session import Session
 from pillarbox.store.api import StoreError
+from pillarbox.store.faults import kind_of
 from pillarbox.wire.engine import Want
 
 
@@ -17,7 +18,7 @@ async def quit_(session: Session, _argument: bytes) -> bytes:
     try:
         deleted = await drop.remove_deleted(session.link.id)
     except StoreError as error:
-        session.link.emit("store_failed", error=str(error))
+        session.link.emit("store_failed", fault=kind_of(error), error=str(error))
         return err("Nothing was deleted: the server cannot write just now; try again later", "SYS/TEMP")
     finally:
         session.close()

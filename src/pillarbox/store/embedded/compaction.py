@@ -46,6 +46,7 @@ class Compaction:
         self._workers = workers
         self._observer = observer
         self._damaged: set[int] = set()
+        self.compacted = 0  # segments that gave back their space
 
     async def run(self) -> None:
         """Compact every segment that is worth it. Raises StoreError, OSError."""
@@ -85,6 +86,7 @@ class Compaction:
             self._reader.forget(segment)
             path = path_of(self._log.folder, segment)
             await self._workers.run(lambda: path.unlink(missing_ok=True))
+            self.compacted += 1
 
     def _give_up(self, segment: int) -> None:
         """Something in it cannot be read: better keep all of it."""

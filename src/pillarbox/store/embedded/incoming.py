@@ -14,6 +14,7 @@ from pillarbox.store.embedded.segments import FILE_HEADER, SegmentLog, path_of, 
 from pillarbox.store.embedded.state import State
 from pillarbox.store.embedded.workers import Workers
 from pillarbox.store.embedded.writer import Observer
+from pillarbox.store.faults import kind_of
 from pillarbox.store.spool import Spool
 
 ALONE = 4 * 1024 * 1024
@@ -72,7 +73,8 @@ class Intake:
         try:
             return await self._workers.run(work)
         except OSError as error:
-            self._observer("store_unavailable", reason=f"{type(error).__name__}: {error}", operations=1)
+            reason = f"{type(error).__name__}: {error}"
+            self._observer("store_unavailable", fault=kind_of(error), reason=reason, operations=1)
             raise StoreUnavailable(f"the message cannot be written now ({error}): try again later") from error
 
     async def abandon(self, incoming: Incoming) -> None:

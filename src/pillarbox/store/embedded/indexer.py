@@ -92,6 +92,11 @@ class Indexer:
         """These blobs may be gone: look, and take them out."""
         self._dead += blobs
 
+    @property
+    def behind(self) -> int:
+        """Blobs that were stored behind the last one that the index has seen."""
+        return max(0, self._state.last_blob - self._mark)
+
     async def status(self) -> list[Indexed]:
         try:
             if self._reader is None:

@@ -13,6 +13,7 @@ from pillarbox.store.embedded import acceptance, mail, notes, schema, segments, 
 from pillarbox.store.embedded.batch import Batch, Undecided
 from pillarbox.store.embedded.compaction import Compaction
 from pillarbox.store.embedded.directory import EmbeddedDirectory
+from pillarbox.store.embedded.figures import Figures
 from pillarbox.store.embedded.fsck import EmbeddedCheck
 from pillarbox.store.embedded.incoming import Incoming, Intake
 from pillarbox.store.embedded.indexer import Indexer
@@ -66,6 +67,7 @@ class EmbeddedStore:
         self._queue = EmbeddedQueue(self._writer, self._near, self._blobs, self._prepare_bounce)
         self._check = EmbeddedCheck(known, self._writer, self._views, place.segments, self._workers, self._indexer)
         compaction = Compaction(self._writer, log, self._reader, self._near, self._workers, observer)
+        self._figures = Figures(place, known, self._writer, compaction, self._indexer, self._workers)
         self._sweeper = Sweeper(self._writer, compaction, self._near, observer)
         self._writer.on_garbage = self._sweeper.wake
         self._sweeper.on_swept = self._indexer.forget
@@ -120,6 +122,11 @@ class EmbeddedStore:
     def indexer(self) -> Indexer:
         """Makes searches for text fast."""
         return self._indexer
+
+    @property
+    def figures(self) -> Figures:
+        """How large it is and how it fares, for metrics."""
+        return self._figures
 
     def spool(self) -> Spool:
         self._indexer.make_way()

@@ -10,16 +10,19 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Protocol, TypeVar
 
 import apsw
 
 from pillarbox.store.api import StoreUnavailable
 from pillarbox.store.changes import Change
+from pillarbox.store.durations import Durations
 from pillarbox.store.embedded.batch import TRY_LATER, Batch, NextBatch, Undecided
 from pillarbox.store.embedded.segments import SEGMENT_SIZE, SegmentLog
 from pillarbox.store.embedded.state import State
 from pillarbox.store.embedded.steps import Added, Expunged, Flagged, bring_up_to_date
+from pillarbox.store.faults import kind_of
 
 T = TypeVar("T")
 
@@ -46,7 +49,8 @@ class _Operation:
 
 
 class Writer:
-    """`on_garbage` is called after a commit that left something for the sweeper."""
+    """`on_garbage` is called after a commit that left something for the sweeper. `commits` says how long each commit took, also
+    a failed one, `operations` how many there were in those that succeeded."""
 
     def __init__(self, state: State, log: SegmentLog, connection: apsw.Connection, observer: Observer) -> None:
         self._loop = asyncio.get_running_loop()
@@ -58,6 +62,8 @@ class Writer:
         self._running = False
         self._scheduled = False
         self._closed = False
+        self.commits = Durations()
+        self.operations = 0
         self.on_garbage: Callable[[], None] | None = None
         self._alone = 0  # so many operations are committed one by one: together they failed
         self._idle = asyncio.Event()
@@ -143,10 +149,12 @@ class Writer:
 
     def _commit(self, batch: Batch, operations: list[_Operation]) -> None:
         error: BaseException | None = None
+        began = perf_counter()
         try:
             batch.commit(self._connection, self._log)
         except BaseException as e:
             error = e
+        self.commits.note(perf_counter() - began)  # nobody else writes there
         try:
             self._loop.call_soon_threadsafe(self._finish, batch, operations, error)
         except RuntimeError:  # the loop is closed: nobody is left to be told
@@ -157,6 +165,7 @@ class Writer:
     def _finish(self, batch: Batch, operations: list[_Operation], error: BaseException | None) -> None:
         self._running = False
         if error is None:
+            self.operations += len(operations)
             batch.settle(self._log)
             self._tell(batch)
             for operation in operations:
@@ -196,7 +205,8 @@ class Writer:
             self._alone = len(operations)
             self._waiting.extendleft(reversed(operations))
             return
-        self._observer("store_unavailable", reason=f"{type(error).__name__}: {error}", operations=len(operations))
+        reason = f"{type(error).__name__}: {error}"
+        self._observer("store_unavailable", fault=kind_of(error), reason=reason, operations=len(operations))
         for operation in operations:
             if not operation.future.done():
                 kind = Undecided if isinstance(error, Undecided) else StoreUnavailable
