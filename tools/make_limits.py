@@ -199,6 +199,8 @@ LIMITS = (
     Limit(
         "lines of one kind that strangers provoke", "observe.damper:LINES", "in 10 seconds", "observe/test_damper.py"
     ),
+    Limit("metrics page: a request", "observe.scrape:MAX_REQUEST", "octets", "observe/test_scrape.py"),
+    Limit("… until it is complete", "observe.scrape:TIMEOUT", "seconds", "observe/test_scrape.py"),
     Limit("MIME: parts inside of parts", "mail.mime:MAX_DEPTH", "", "mail/test_mime.py"),
     Limit("MIME: parts of a message", "mail.mime:MAX_PARTS", "", "mail/test_mime.py"),
 )

@@ -6,8 +6,10 @@ import poplib
 import smtplib
 import ssl
 import time
+import urllib.request
 from pathlib import Path
 
+import msgspec
 import pytest
 from tests.observe.exposition import Read
 from tests.server.conftest import PASSWORD, loopback_config
@@ -21,6 +23,7 @@ from pillarbox.sasl.secret import Secret
 from pillarbox.server.assembly import Server
 from pillarbox.server.control import call
 from pillarbox.server.measures import Measures
+from pillarbox.server.settings import Metrics
 
 ALICE = "alice@example.test"
 MESSAGE = b"From: bob@example.org\r\nTo: alice@example.test\r\nSubject: hello\r\n\r\nA first letter.\r\n"
@@ -139,3 +142,30 @@ async def test_a_store_that_cannot_be_counted(tmp_path: Path, monkeypatch: pytes
     assert (
         page.value("pillarbox_build_info", **dict(next(k for n, k in page.values if n == "pillarbox_build_info"))) == 1
     )
+
+
+async def test_by_http(tmp_path: Path) -> None:
+    config = msgspec.structs.replace(loopback_config(tmp_path), metrics=Metrics(enabled=True, port=0))
+    server = Server(config)
+    await server.start()
+    try:
+        host, port = server.addresses["metrics"]
+        assert host == "127.0.0.1"
+
+        def fetch() -> tuple[str, str]:
+            with urllib.request.urlopen(f"http://{host}:{port}/metrics", timeout=10) as answer:
+                return answer.headers["Content-Type"], answer.read().decode()
+
+        for _ in range(3):
+            kind, text = await asyncio.to_thread(fetch)
+        assert kind.startswith("text/plain; version=0.0.4")
+        page = Read(text)
+        assert page.value("pillarbox_connections_total", listener="metrics") == 3
+        assert await server.reconfigure(msgspec.structs.replace(config, metrics=Metrics()))
+        assert "pillarbox_build_info" in (await asyncio.to_thread(fetch))[1]  # that needs a restart, as other ports do
+    finally:
+        await server.stop()
+
+
+async def test_off_by_default(server: Server) -> None:
+    assert "metrics" not in server.addresses

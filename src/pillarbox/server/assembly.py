@@ -30,7 +30,7 @@ from pillarbox.server.control import NAME as CONTROL_SOCKET
 from pillarbox.server.control import ControlServer
 from pillarbox.server.measures import Measures
 from pillarbox.server.notice import Notices
-from pillarbox.server.services import Parts, access_policy, make_services, transfer_policy
+from pillarbox.server.services import Parts, access_policy, make_services, metrics_service, transfer_policy
 from pillarbox.server.settings import Config
 from pillarbox.store.api import Store, StoreError
 from pillarbox.store.embedded import EmbeddedStore
@@ -48,7 +48,7 @@ def _tell_nobody(_event: str, /, **_facts: Any) -> None:
     """Nobody listens."""
 
 
-NEEDS_RESTART = ("host_name", "data", "user", "listeners")
+NEEDS_RESTART = ("host_name", "data", "user", "listeners", "metrics")
 """Settings that a running server does not change: they are in sockets, greetings and trace fields already."""
 
 
@@ -115,6 +115,9 @@ class Server:
             for name, listener in self.config.listeners.named().items():
                 if listener.enabled and name not in self._sockets:
                     self._sockets[name] = bind(listener.host, listener.port)
+            page = self.config.metrics
+            if page.enabled and "metrics" not in self._sockets:
+                self._sockets["metrics"] = bind(page.host, page.port)
         except Exception:
             self._close_sockets()
             raise
@@ -239,7 +242,10 @@ class Server:
     def _make_services(self) -> dict[str, Service]:
         if self._access is None:
             raise RuntimeError("the server has not been started")
-        return make_services(Parts(self.config, self.host_name, self.store, self._access, self._locks, self._sent))
+        services = make_services(Parts(self.config, self.host_name, self.store, self._access, self._locks, self._sent))
+        if self.config.metrics.enabled:
+            services["metrics"] = metrics_service(self.metrics)
+        return services
 
     def _admission_limits(self) -> AdmissionLimits:
         limits = self.config.limits

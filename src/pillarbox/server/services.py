@@ -1,7 +1,7 @@
 """Which engine answers at which port: each room's Policy is filled from the configuration here, and nowhere else."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from pillarbox.access import policy as access
@@ -10,6 +10,7 @@ from pillarbox.imap import policy as imap
 from pillarbox.imap.engine import ImapEngine
 from pillarbox.net.connections import Service
 from pillarbox.net.tls import ServerTls, TlsProfile
+from pillarbox.observe.scrape import REFUSAL, MetricsEngine
 from pillarbox.pop3.engine import Pop3Engine
 from pillarbox.pop3.maildrop import MaildropLocks
 from pillarbox.sasl.registry import fresh_nonce
@@ -71,6 +72,12 @@ def make_services(parts: Parts) -> dict[str, Service]:
         for name, listener in parts.config.listeners.named().items()
         if listener.enabled
     }
+
+
+def metrics_service(page: Callable[[], Awaitable[str]]) -> Service:
+    """The metrics page. Its connections count among those that have not logged in: the newest one always gets a place, and
+    none lasts long."""
+    return Service("metrics", lambda link: MetricsEngine(link, page), login=True, refusal=REFUSAL)
 
 
 def access_policy(config: Config) -> access.Policy:

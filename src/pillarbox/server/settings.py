@@ -248,6 +248,22 @@ class Log(Struct, frozen=True, forbid_unknown_fields=True):
     ] = ""
 
 
+class Metrics(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where a monitoring system may fetch what the server counts and measures; see docs/operations.md."""
+
+    enabled: Annotated[
+        bool, Meta(description="Whether they are served by HTTP at `/metrics`, in the format of Prometheus.")
+    ] = False
+    port: Annotated[Port, Meta(description="The port; 0 takes any free one.")] = 9925
+    host: Annotated[
+        str,
+        Meta(
+            description="The address to listen on. There is no TLS and no password: keep it on this machine, or in a "
+            "network where everybody may read it."
+        ),
+    ] = "localhost"
+
+
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
     """Everything that can be configured."""
 
@@ -273,6 +289,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     relay: Annotated[Relay, Meta(description="Mail on its way to other servers.")] = Relay()
     dns: Annotated[Dns, Meta(description="Where names are looked up.")] = Dns()
     log: Annotated[Log, Meta(description="The log.")] = Log()
+    metrics: Annotated[Metrics, Meta(description="What is counted and measured.")] = Metrics()
 
 
 @dataclass(frozen=True, slots=True)
