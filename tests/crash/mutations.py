@@ -3,15 +3,19 @@
 The launcher applies the mutation that the file `mutation` in the folder of faults names.
 """
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import Any
 
+from pillarbox.mail.status import Reply
+from pillarbox.queue.round import Round
 from pillarbox.store.embedded import segments, state
 from pillarbox.store.embedded.batch import Batch
 from pillarbox.store.embedded.incoming import Intake
 from pillarbox.store.embedded.writer import Writer
 from pillarbox.store.spool import Spool
+from pillarbox.transfer.service import TransferService
 
 MUTATIONS: dict[str, Callable[[], None]] = {}
 """By what they do."""
@@ -202,6 +206,29 @@ def forget_to_relay() -> None:
 @mutation
 def relay_again() -> None:
     leave_out("UPDATE queue_recipients SET address", "DELETE FROM queue")
+
+
+@mutation
+def record_late_what_was_relayed() -> None:
+    record = Round._record
+
+    async def late(self: Round, *arguments: Any, **named: Any) -> None:
+        await asyncio.sleep(0.3)
+        await record(self, *arguments, **named)
+
+    Round._record = late  # type: ignore[method-assign]
+
+
+@mutation
+def refuse_what_was_committed() -> None:
+    accept = TransferService.accept
+    now = every(20)
+
+    async def refused(self: TransferService, *arguments: Any) -> Reply:
+        reply = await accept(self, *arguments)
+        return Reply(451, "4.3.0", "Try again later") if now() else reply
+
+    TransferService.accept = refused  # type: ignore[method-assign]
 
 
 @mutation

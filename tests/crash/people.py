@@ -5,11 +5,15 @@ A person does one thing at a time; what was begun and not answered when the line
 """
 
 import imaplib
+import math
 import poplib
 import random
 import re
 import smtplib
 import ssl
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -31,6 +35,13 @@ FOLLOWED = frozenset({"Work", "Home"})
 
 Lost = (OSError, EOFError, smtplib.SMTPServerDisconnected, imaplib.IMAP4.abort, ValueError, IndexError)
 """What broken lines look like. imaplib raises all kinds of things when the greeting is cut."""
+
+CHANGES = frozenset({"incoming", "submit", "append", "copy", "move"})
+"""Operations that are answered only after a commit, whatever was there before."""
+
+
+class Refused(Exception):
+    """The server said by SMTP that it does not take it. Then it must not have taken it."""
 
 
 @lru_cache(maxsize=2000)
@@ -91,7 +102,9 @@ class Wire(Book):
 @dataclass
 class Person:
     """One account and its client. `queued` of the book only grows: all that was submitted to the world. `octets` is how large
-    all its mail was when it was last read; `wrong` are answers that should not have come."""
+    all its mail was when it was last read; `wrong` are answers that should not have come; `refused` is what SMTP did not
+    take, and which must be nowhere. By the monotonic clock: `changes` is when each of CHANGES that was acknowledged had
+    begun, `lost_at` when the line broke."""
 
     name: str
     child: Child
@@ -104,6 +117,9 @@ class Person:
     done: int = 0
     octets: int = 0
     wrong: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    changes: list[float] = field(default_factory=list)
+    lost_at: float = math.inf
     _number: int = 0
 
     @property
@@ -119,6 +135,7 @@ class Person:
 
     def work(self, chance: random.Random) -> None:
         """Until the line breaks."""
+        self.lost_at = math.inf
         try:
             imap = self.log_in()
             for name in OWN[2:]:
@@ -127,16 +144,23 @@ class Person:
             while True:
                 self._do(imap, self._choose(chance))
         except Lost:
-            return
+            self.lost_at = time.monotonic()
         except (AssertionError, poplib.error_proto, imaplib.IMAP4.error) as error:
             self.wrong.append(f"{self.name}, {self.pending}: {error}")
 
     def _do(self, imap: imaplib.IMAP4_SSL, operation: Operation) -> None:
         self.pending = operation
-        self._perform(imap, operation)
-        self.book.apply(operation, None)
+        begun = time.monotonic()
+        try:
+            self._perform(imap, operation)
+        except Refused as refusal:
+            self.refused.append(f"{self.name}, {operation}: {refusal}")
+        else:
+            self.book.apply(operation, None)
+            if operation[0] in CHANGES:
+                self.changes.append(begun)
+            self.done += 1
         self.pending = None
-        self.done += 1
 
     def _choose(self, chance: random.Random) -> Operation:
         boxes = self.book.boxes
@@ -188,13 +212,13 @@ class Person:
     def _perform(self, imap: imaplib.IMAP4_SSL, operation: Operation) -> None:
         match operation:
             case ["incoming", str(key)]:
-                with smtplib.SMTP("127.0.0.1", self.child.port("smtp"), timeout=LINE_PATIENCE) as client:
-                    client.sendmail("stranger@else.test", [self.address, COMMON], body(key))
+                with _refusing(), smtplib.SMTP("127.0.0.1", self.child.port("smtp"), timeout=LINE_PATIENCE) as client:
+                    _all(client.sendmail("stranger@else.test", [self.address, COMMON], body(key)))
             case ["submit", str(key)]:
-                port = self.child.port("submissions")
-                with smtplib.SMTP_SSL("127.0.0.1", port, context=self.trust, timeout=LINE_PATIENCE) as sender:
+                port, trust = self.child.port("submissions"), self.trust
+                with _refusing(), smtplib.SMTP_SSL("127.0.0.1", port, context=trust, timeout=LINE_PATIENCE) as sender:
                     sender.login(self.address, PASSWORD)
-                    sender.sendmail(self.address, [self.address, COMMON, "someone@world.test"], body(key))
+                    _all(sender.sendmail(self.address, [self.address, COMMON, "someone@world.test"], body(key)))
             case ["append", str(name), str(key), list(flags)]:
                 _ok(imap.append(name, f"({' '.join(flags)})", "", body(key)))
             case ["create", str(name)]:
@@ -233,8 +257,10 @@ class Person:
         port = self.child.port("pop3s")
         try:
             pop = poplib.POP3_SSL("127.0.0.1", port, context=self.trust, timeout=LINE_PATIENCE)
-        except poplib.error_proto as error:  # no greeting
-            raise EOFError from error
+        except poplib.error_proto as error:
+            if "-ERR" in str(error):
+                raise
+            raise EOFError from error  # no greeting
         try:
             pop.user(self.address)
             pop.pass_(PASSWORD)
@@ -327,6 +353,24 @@ def _difference(book: Book, actual: Book) -> str:
         if (a, ours) != (b, theirs):
             lines.append(f"{name}: uidnext {a}, found {b}; {sorted(ours.items() ^ theirs.items(), key=str)}")
     return "\n".join(lines)
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """What smtplib raises for a reply that is no is Refused; to it that is an OSError, like a broken line."""
+    try:
+        yield
+    except smtplib.SMTPRecipientsRefused as error:
+        raise Refused(str(error.recipients)) from error
+    except smtplib.SMTPResponseException as error:
+        if error.smtp_code < 0:  # no reply at all: cut off
+            raise EOFError from error
+        raise Refused(f"{error.smtp_code} {error.smtp_error!r}") from error
+
+
+def _all(refused: dict[str, tuple[int, bytes]]) -> None:
+    """One transaction is for all of its recipients or for none, since they all exist."""
+    assert not refused, f"accepted, but not for {refused}"
 
 
 def _ok(answer: tuple[str, Any]) -> Any:

@@ -105,8 +105,13 @@ class Child:
             self.kill()
 
     def control(self, verb: str, **arguments: Any) -> Any:
-        """What `pillarbox account` and the others do."""
-        return call(self.data / NAME, verb, arguments, patience=30)
+        """What `pillarbox account` and the others do. Raises ControlError for a refusal only, OSError when the line breaks."""
+        try:
+            return call(self.data / NAME, verb, arguments, patience=30)
+        except ControlError as error:
+            if "in the middle of its answer" in error.text:
+                raise ConnectionResetError from error
+            raise
 
     def events(self) -> list[dict[str, Any]]:
         """Its log so far, but for what is no JSON: a notice for people."""

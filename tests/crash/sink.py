@@ -1,14 +1,27 @@
-"""The rest of the world: an SMTP server that writes down what it took, in which life of the other side."""
+"""The rest of the world: an SMTP server that writes down what it took, in which life of the other side, and when it said so."""
 
+import math
 import socketserver
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import cast
 
 
+@dataclass(slots=True)
+class Taken:
+    """One message: in which life of the other side it came, its octets, and when 250 had been sent (monotonic clock); infinite
+    as long as it has not."""
+
+    life: int
+    octets: bytes
+    told: float = math.inf
+
+
 class Sink(socketserver.ThreadingTCPServer):
-    """`taken`: (life, octets) of each message for which 250 was sent. `life` is set by the test."""
+    """`taken`: each message for which 250 was sent, or was to be. `life` is set by the test."""
 
     allow_reuse_address = True
     daemon_threads = True
@@ -16,7 +29,7 @@ class Sink(socketserver.ThreadingTCPServer):
     def __init__(self, port: int = 0) -> None:
         super().__init__(("127.0.0.1", port), _Session)
         self.life = 0
-        self.taken: list[tuple[int, bytes]] = []
+        self.taken: list[Taken] = []
 
     @property
     def port(self) -> int:
@@ -43,8 +56,10 @@ class _Session(socketserver.StreamRequestHandler):
                     octets += line[1:] if line.startswith(b".") else line
                 if not line:
                     return
-                sink.taken.append((life, octets))
+                taken = Taken(life, octets)
+                sink.taken.append(taken)
                 self.wfile.write(b"250 2.0.0 taken\r\n")
+                taken.told = time.monotonic()
             elif verb == b"QUIT":
                 self.wfile.write(b"221 bye\r\n")
                 return

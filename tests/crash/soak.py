@@ -176,6 +176,7 @@ def soak(directory: Path, minutes: float, seed: int) -> list[str]:
                     wrong.append(f"memory grew by {readings.growth:.2f} within life {number + 1}")
             sent, twice = town.check_world()
             print(f"{sent} messages relayed, {twice} of them again after a kill")
+            wrong += [refusal for person in town.people for refusal in person.refused]
             wrong += judge_log(town.child)
         finally:
             town.child.end()

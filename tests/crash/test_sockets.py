@@ -54,7 +54,8 @@ async def survive(directory: Path, seed: int, deaths: list[Death], *, points: in
                     if chance.random() < AT_REST:
                         town.child.kill()
             sent, twice = town.check_world()
-            print(f"{len(deaths)} kills: {town.done}; all kept; {sent} relayed, {twice} of them again")
+            again = f"{twice} of them again, taken {town.late:.3f} s before the kill at most"
+            print(f"{len(deaths)} kills: {town.done}; all kept; {sent} relayed, {again}")
             if len(deaths) >= ENOUGH:
                 assert sent
                 assert {kind for kind, _ in town.made} == {"account", "alias", "domain"}
