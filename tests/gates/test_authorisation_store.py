@@ -23,6 +23,7 @@ BY_NUMBER: dict[str, Attempt] = {
     "expunge": lambda mail, bob, box: mail.expunge(bob, box, None, deleted_only=False),
     "expunged_since": lambda mail, bob, box: mail.expunged_since(bob, box, 0),
     "records": lambda mail, bob, box: mail.records(bob, box, [1]),
+    "listed": lambda mail, bob, box: mail.listed(bob, box, [1]),
     "email_ids": lambda mail, bob, box: mail.email_ids(bob, box, [1]),
     "octets": lambda mail, bob, box: mail.octets(bob, box, 1),
     "contents": lambda mail, bob, box: mail.contents(bob, box, [1]),

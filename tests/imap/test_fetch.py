@@ -306,7 +306,8 @@ def large_multipart() -> bytes:
         ("BODY.PEEK[9]", b"BODY[9] NIL"),
         ("BINARY.PEEK[2]", b"BINARY[2] {3}\r\nABC"),
         ("BINARY.SIZE[3]", b"BINARY.SIZE[3] 500000"),
-        ("BODY.PEEK[HEADER.FIELDS (SUBJECT)] UID", b"UID 2 BODY[HEADER.FIELDS (SUBJECT)] {18}\r\nSubject: large\r\n\r\n"),
+        ("BODY.PEEK[HEADER.FIELDS (SUBJECT)] UID", b"BODY[HEADER.FIELDS (SUBJECT)] {18}\r\nSubject: large\r\n\r\n UID 2"),
+        ("BODY.PEEK[HEADER.FIELDS (X-OWN)] UID", b"UID 2 BODY[HEADER.FIELDS (X-OWN)] {2}\r\n\r\n"),
         ("BODY.PEEK[HEADER.FIELDS (X-Own)]", b"BODY[HEADER.FIELDS (X-Own)] {2}\r\n\r\n"),
         ("BODY.PEEK[HEADER.FIELDS.NOT (Content-Type)] BODY.PEEK[1] BODY.PEEK[2.MIME]<0.7>",
          (b"BODY[HEADER.FIELDS.NOT (Content-Type)] {18}\r\nSubject: large\r\n\r\n "

@@ -1,8 +1,11 @@
 """The contract of every home: messages in mailboxes; UIDs, flags, modseqs, copies, quota."""
 
+from collections.abc import Sequence
+
 import pytest
 from tests.store.conftest import HASHES, message, put
 
+from pillarbox.mail.summary import listed
 from pillarbox.store.api import NewMessage, NoSuchAccount, NoSuchMailbox, OverQuota, Store, StoreMode
 from pillarbox.store.spool import IN_MEMORY, Spool
 
@@ -98,6 +101,16 @@ async def test_records_of_what_is_gone_are_gone(store: Store, alice: int) -> Non
     assert after[1] == before[0]
     assert [record is None for record in after] == [False, False, True, False]
     assert await store.mail.records(alice, view.mailbox, uids) == after
+
+
+async def test_what_is_listed_is_of_the_records(store: Store, alice: int) -> None:
+    view, uids = await put(store, alice, "INBOX", 100)
+    asked: Sequence[int]
+    for gone in ([], [uids[1], uids[50]], [uids[0], uids[-1]]):
+        await store.mail.expunge(alice, view.mailbox, gone, deleted_only=False)
+        for asked in (view.uids, uids, [*uids, 999], uids[::-1], uids[::-7], uids[:70], [uids[1]], []):
+            records = await store.mail.records(alice, view.mailbox, asked)
+            assert await store.mail.listed(alice, view.mailbox, asked) == [r and listed(r.summary) for r in records]
 
 
 async def test_email_ids_are_those_of_the_records(store: Store, alice: int) -> None:

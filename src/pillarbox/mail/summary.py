@@ -44,6 +44,15 @@ class Summary(msgspec.Struct, frozen=True, gc=False):
     preview: str = ""
 
 
+Listed = tuple[bytes, bytes, bytes, int]
+"""What listings show of a summary: envelope, bodystructure, fields, header_size. A bare tuple: the cheapest there is."""
+
+
+def listed(summary: Summary) -> Listed:
+    """A summary's part that listings show."""
+    return summary.envelope, summary.bodystructure, summary.fields, summary.header_size
+
+
 _MESSAGE_ID = re.compile(rb"<[^<>\r\n]{1,995}>")
 
 PREVIEW_LENGTH = 200

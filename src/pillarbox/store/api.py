@@ -16,7 +16,7 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from pillarbox.mail.summary import Summary
+from pillarbox.mail.summary import Listed, Summary
 from pillarbox.store.changes import ChangeFeed
 from pillarbox.store.directory import Account as Account
 from pillarbox.store.directory import Alias as Alias
@@ -135,8 +135,8 @@ class StoreMode(Enum):
 
 
 class Stored(msgspec.Struct, frozen=True):
-    """`changed` have got the new modseq; `unchanged` existed but already had these flags;
-    `failed` were changed by someone else since (RFC 7162 MODIFIED). UIDs that are gone are in none."""
+    """`changed` have got the new modseq; `unchanged` existed but already had these flags; `failed` were changed by someone
+    else since (RFC 7162 MODIFIED). UIDs that are gone are in none."""
 
     modseq: int
     changed: Sequence[int]
@@ -146,8 +146,7 @@ class Stored(msgspec.Struct, frozen=True):
 
 class MessageRecord(msgspec.Struct, frozen=True, gc=False):
     """What is kept of one message and never changes. `email_id` is permanent and never reused (OBJECTID, UIDL);
-    `savedate` when it came into this mailbox, epoch seconds; `filed_by_server` marks the Sent copy that submission made.
-    A msgspec structure, as `Summary` is."""
+    `savedate` when it came into this mailbox, epoch seconds; `filed_by_server` marks the Sent copy that submission made."""
 
     uid: int
     summary: Summary
@@ -231,6 +230,9 @@ class Mail(Protocol):
     async def records(self, account: int, mailbox: int, uids: Sequence[int]) -> list[MessageRecord | None]:
         """One for each UID, None where it is gone."""
 
+    async def listed(self, account: int, mailbox: int, uids: Sequence[int]) -> list[Listed | None]:
+        """What listings show of each (a part of its record, for less), None where it is gone."""
+
     async def email_ids(self, account: int, mailbox: int, uids: Sequence[int]) -> list[str | None]:
         """Each message's `MessageRecord.email_id`, None where it is gone: a POP3 client asks for all at every visit."""
 
@@ -242,8 +244,7 @@ class Mail(Protocol):
     async def contents(
         self, account: int, mailbox: int, uids: Sequence[int], sizes: Sequence[int] | None = None
     ) -> list[bytes | None]:
-        """The octets of several messages, or so many from the beginning of each; None where one is gone. All are in memory
-        at once: the caller bounds them."""
+        """The octets of several messages, or so many from each's beginning; None where one is gone. All in memory at once."""
 
     async def may_hold(self, account: int, mailbox: int, needle: str) -> Sequence[int] | None:
         """UIDs, ascending, of all messages whose text (header and body, see `mail.full_text`) holds a folded needle, and
@@ -368,7 +369,7 @@ class Queue(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Bounce:
-    """A delivery status notification on its way to where it goes: into mailboxes here, or into the queue."""
+    """A delivery status notification on its way: into mailboxes here, or into the queue."""
 
     spool: Spool
     deliveries: Sequence[Delivery] = ()

@@ -81,6 +81,7 @@ def in_mailbox(store: EmbeddedStore, account: int, box: int, name: str) -> list[
     return [
         lambda: mail.open(account, name), lambda: mail.claim_recent(account, box),
         lambda: mail.records(account, box, uids), lambda: mail.email_ids(account, box, uids),
+        lambda: mail.listed(account, box, uids),
         lambda: mail.contents(account, box, uids), lambda: mail.octets(account, box, 2),
         lambda: mail.find_message_id(account, box, "<1@example.test>"), lambda: mail.expunged_since(account, box, 0),
         lambda: mail.store_flags(account, box, uids[:9], StoreMode.REPLACE, frozenset({"x"})),
@@ -222,13 +223,14 @@ async def test_a_state_that_cannot_be_read_is_named_and_mended(expected: str, fi
 
 async def test_a_damaged_summary_is_worked_out_again(filled: Path) -> None:
     sound = await EmbeddedStore.open(filled)
-    before = await sound.mail.records(1, 1, [1, 2])
+    before, shown = await sound.mail.records(1, 1, [1, 2]), await sound.mail.listed(1, 1, range(1, COUNT + 1))
     await sound.close()
     index = apsw.Connection(str(filled / INDEX_FILE))
     index.execute("UPDATE blobs SET summary = substr(summary, 1, 30)")
     index.close()
     store = await EmbeddedStore.open(filled)
     assert await store.mail.records(1, 1, [1, 2]) == before
+    assert await store.mail.listed(1, 1, range(1, COUNT + 1)) == shown
     await store.close()
 
 

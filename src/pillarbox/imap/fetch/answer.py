@@ -58,6 +58,9 @@ class Answer:
         for batch in _cut(spans, BATCH):
             if marks_seen:
                 await self._mark_seen(batch)
+            if self.plan.needs == Need.LISTED:
+                await self._send_listed(batch, spans)
+                continue
             records = await self._records(batch)
             if self.plan.needs & (Need.HEADER | Need.OCTETS):
                 await self._send_octets(batch, records, spans)
@@ -65,6 +68,23 @@ class Answer:
                 await self._take_turn(spans)
                 self._write(batch, records, None)
             await self.out.drain()
+
+    async def _send_listed(self, batch: list[range], spans: list[range]) -> None:
+        """Responses for which what listings show is enough."""
+        uids = self.selected.take(batch)
+        found = await self.session.mail.listed(self.session.account, self.selected.view.mailbox, uids)
+        await self._take_turn(spans)
+        rows = self.selected.messages(batch)
+        if len(rows) < len(found) or None in found:  # some are gone
+            by_uid = dict(zip(uids, found, strict=True))
+            rows = [row for row in rows if by_uid[row[1]] is not None]
+            found = [by_uid[uid] for _, uid, _ in rows]
+        listed = [each for each in found if each is not None]
+        if rows:
+            self.answered += len(rows)
+            heads = self._heads(Batch(self.selected, rows, listed=listed))
+            self.out.write(b")\r\n".join([*heads, b""]))
+        await self.out.drain()
 
     async def _send_flags(self, spans: list[range]) -> None:
         items = self.plan.items
@@ -139,7 +159,7 @@ class Answer:
         messages = Batch(self.selected, rows, known, octets)
         self.answered += len(rows)
         if not self.plan.literals:
-            self.out.write(b"".join(_render(messages, self.plan.values, b")\r\n")))
+            self.out.write(b")\r\n".join([*self._heads(messages), b""]))
             return
         first, *others = self.plan.literals
         pieces: list[bytes] = []
@@ -154,14 +174,14 @@ class Answer:
         self.out.write(b"".join(pieces))
 
     def _heads(self, batch: Batch) -> list[bytes]:
-        """The responses up to their literals. Flags are told of messages that became seen by this command
-        (RFC 9051 §6.4.5)."""
-        values, literals = self.plan.values, self.plan.literals
-        heads = _render(batch, values, b" " if values and literals else b"")
+        """The responses up to their literals, if any, and the last parenthesis. Flags are told of messages that became
+        seen by this command (RFC 9051 §6.4.5)."""
+        values, end = self.plan.values, b" " if self.plan.literals else b""
+        heads = _render(batch, values, end if values else b"")
         if self.with_flags.isdisjoint(batch.uids):
             return heads
         with_modseq = self.selected.condstore and MODSEQ not in values
-        flagged = _render(batch, (*values, FLAGS, MODSEQ) if with_modseq else (*values, FLAGS), b" ")
+        flagged = _render(batch, (*values, FLAGS, MODSEQ) if with_modseq else (*values, FLAGS), end)
         return [
             also if uid in self.with_flags else head for uid, head, also in zip(batch.uids, heads, flagged, strict=True)
         ]

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from pillarbox.imap.fetch.item import ITEM, Item, Literal, Message, Need
+from pillarbox.imap.fetch.item import ITEM, Batch, Item, Literal, Message, Need
 from pillarbox.imap.fetch.recorded import BODY
 from pillarbox.imap.fetch.section import Section, read_partial
 from pillarbox.imap.grammar import Cursor
@@ -105,33 +105,29 @@ class FieldsItem(SectionItem):
         literal(self.label, octets[start:stop], pieces)
 
 
-class CachedFieldsItem(SectionItem):
-    """HEADER.FIELDS of fields that are kept apart: the message is not read."""
+@dataclass(frozen=True, slots=True)
+class CachedFieldsItem:
+    """HEADER.FIELDS of fields that are kept apart: the message is not read. Short enough to be a value."""
 
-    __slots__ = ()
+    names: frozenset[bytes]
+    partial: tuple[int, int] | None
+    template: bytes
+    marks_seen: bool
+    needs = Need.LISTED
 
-    @property
-    def looks_inside(self) -> bool:
-        """The record has them."""
-        return False
-
-    @property
-    def is_made(self) -> bool:
-        """The record has them."""
-        return False
-
-    def write(self, message: Message, pieces: list[bytes]) -> None:
-        """The fields as a literal."""
-        octets = select(message.record.summary.fields, self.section.names) + b"\r\n"
+    def column(self, batch: Batch) -> list[bytes]:
+        """The fields as literals."""
+        names = self.names
+        chosen = [select(listed[2], names) + b"\r\n" for listed in batch.listed]
         if self.partial is not None:
-            start, stop = self.cut(0, len(octets))
-            octets = octets[start:stop]
-        literal(self.label, octets, pieces)
+            start, length = self.partial
+            chosen = [octets[start : start + length] for octets in chosen]
+        return [b"{%d}\r\n%b" % (len(octets), octets.replace(b"\0", b"\x80")) for octets in chosen]
 
 
 def section_item(
     section: Section, *, label: bytes | None = None, partial: tuple[int, int] | None = None, marks_seen: bool
-) -> SectionItem:
+) -> Item:
     """The item for a section, of the kind that needs least."""
     if label is None:
         label = b"BODY[%b]" % section.label
@@ -144,7 +140,7 @@ def section_item(
     elif section.text == "HEADER":
         needs = Need.HEADER | Need.RECORD
     elif section.text == "HEADER.FIELDS" and section.names <= CACHED_FIELDS:
-        kind, needs = CachedFieldsItem, Need.RECORD
+        return CachedFieldsItem(section.names, partial, label.replace(b"%", b"%%") + b" %b", marks_seen)
     elif section.names:
         kind, needs = FieldsItem, Need.HEADER | Need.RECORD
     elif not section.text:

@@ -12,6 +12,7 @@ from pillarbox.imap.grammar import Cursor
 from pillarbox.imap.registry import Registry
 from pillarbox.imap.view import Selected
 from pillarbox.mail.mime import Part, parse
+from pillarbox.mail.summary import Listed, listed
 from pillarbox.store.api import MessageRecord
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class Need:
     RECORD = 1
     HEADER = 2  # the octets of the header: RECORD too
     OCTETS = 4
+    LISTED = 8  # a part of the record, for less; beside any of the others it is the record
 
 
 class Message:
@@ -56,9 +58,9 @@ class Message:
 
 class Batch:
     """Messages on their way into FETCH responses, as columns: sequence numbers, UIDs, indices `at` in the view's arrays,
-    and records if an item needs them. Valid until something is awaited."""
+    and records, or what is `listed` of them, if an item needs that. Valid until something is awaited."""
 
-    __slots__ = ("_messages", "at", "contents", "numbers", "records", "selected", "uids")
+    __slots__ = ("_listed", "_messages", "at", "contents", "numbers", "records", "selected", "uids")
 
     def __init__(
         self,
@@ -66,12 +68,21 @@ class Batch:
         rows: Sequence[tuple[int, int, int]],
         records: Sequence[MessageRecord] = (),
         contents: Sequence[bytes] = (),
+        listed: Sequence[Listed] | None = None,
     ) -> None:
         self.selected = selected
         self.numbers, self.uids, self.at = zip(*rows, strict=True)
         self.records = records
         self.contents = contents
+        self._listed = listed
         self._messages: list[Message] | None = None
+
+    @property
+    def listed(self) -> Sequence[Listed]:
+        """Envelope, bodystructure, fields and header size of each."""
+        if self._listed is None:
+            self._listed = [listed(record.summary) for record in self.records]
+        return self._listed
 
     @property
     def messages(self) -> list[Message]:
@@ -151,6 +162,13 @@ class Recorded(Plain):
 
     __slots__ = ()
     needs = Need.RECORD
+
+
+class Listing(Plain):
+    """An item without arguments that is answered from what is listed of the message's record."""
+
+    __slots__ = ()
+    needs = Need.LISTED
 
 
 class Modifier(Protocol):

@@ -63,6 +63,8 @@ def _read(octets: bytes, by_uid: bool, utf8: bool) -> Plan:  # noqa: FBT001 - a 
     needs = Need.NOTHING
     for item in items:
         needs |= item.needs
+    if needs & Need.LISTED and needs != Need.LISTED:
+        needs = needs & ~Need.LISTED | Need.RECORD
     measures = any(value.needs & Need.OCTETS for value in values)
     return Plan(
         items=frozenset(items),

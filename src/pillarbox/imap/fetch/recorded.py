@@ -2,7 +2,7 @@
 EMAILID and THREADID (RFC 8474), PREVIEW (RFC 8970)."""
 
 from pillarbox.imap.errors import BadSyntax
-from pillarbox.imap.fetch.item import ITEM, Batch, Recorded
+from pillarbox.imap.fetch.item import ITEM, Batch, Listing, Recorded
 from pillarbox.imap.grammar import Cursor
 from pillarbox.imap.registry import capability
 from pillarbox.mail.body_structure import without_extensions
@@ -12,31 +12,31 @@ from pillarbox.mail.nstring import string
 capability("PREVIEW", "SAVEDATE")
 
 
-class EnvelopeItem(Recorded):
+class EnvelopeItem(Listing):
     """ENVELOPE, as it was worked out on arrival."""
 
     template = b"ENVELOPE %b"
 
     def column(self, batch: Batch) -> list[bytes]:
-        return [record.summary.envelope for record in batch.records]
+        return [listed[0] for listed in batch.listed]
 
 
-class BodyStructureItem(Recorded):
+class BodyStructureItem(Listing):
     """BODYSTRUCTURE, as it was worked out on arrival."""
 
     template = b"BODYSTRUCTURE %b"
 
     def column(self, batch: Batch) -> list[bytes]:
-        return [record.summary.bodystructure for record in batch.records]
+        return [listed[1] for listed in batch.listed]
 
 
-class BodyItem(Recorded):
+class BodyItem(Listing):
     """BODY: BODYSTRUCTURE without its extension data."""
 
     template = b"BODY %b"
 
     def column(self, batch: Batch) -> list[bytes]:
-        return [without_extensions(record.summary.bodystructure) for record in batch.records]
+        return [without_extensions(listed[1]) for listed in batch.listed]
 
 
 class SavedateItem(Recorded):

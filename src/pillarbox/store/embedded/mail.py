@@ -6,6 +6,7 @@ from typing import TypeVar
 
 import apsw
 
+from pillarbox.mail.summary import Listed
 from pillarbox.store.api import (
     INBOX,
     Appended,
@@ -174,6 +175,10 @@ class EmbeddedMail:
     async def records(self, account: int, mailbox: int, uids: Sequence[int]) -> list[MessageRecord | None]:
         _, view = await self._source(account, mailbox)
         return await self._records.records(view, uids)
+
+    async def listed(self, account: int, mailbox: int, uids: Sequence[int]) -> list[Listed | None]:
+        _, view = await self._source(account, mailbox)
+        return await self._records.listed(view, uids)
 
     async def email_ids(self, account: int, mailbox: int, uids: Sequence[int]) -> list[str | None]:
         _, view = await self._source(account, mailbox)

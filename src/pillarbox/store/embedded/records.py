@@ -7,12 +7,12 @@ from typing import Any
 import apsw
 import msgspec
 
-from pillarbox.mail.summary import Summary, summarise
+from pillarbox.mail.summary import Listed, Summary, listed, summarise
 from pillarbox.store.api import MessageRecord
 from pillarbox.store.embedded.changelog import decode_uids
 from pillarbox.store.embedded.reading import BlobReader, Place
 from pillarbox.store.embedded.schema import UNDECODABLE, decoding, query
-from pillarbox.store.embedded.summaries import message_id_hash, unpack
+from pillarbox.store.embedded.summaries import message_id_hash, unpack, unpack_listed
 from pillarbox.store.embedded.workers import Workers
 from pillarbox.store.view import MailboxView
 
@@ -27,6 +27,9 @@ _KEPT_SUMMARY = 4096  # records of so many octets at most are kept: with _KEPT o
 _RECORD = (
     "SELECT m.uid, b.summary, m.email_id, m.thread_id, m.savedate, m.trace_id, m.filed_by_server "
     "FROM messages AS m JOIN blobs AS b ON b.id = m.blob WHERE m.mailbox = ? AND "
+)
+_SUMMARY = (
+    "SELECT m.uid, b.summary FROM messages AS m JOIN blobs AS b ON b.id = m.blob WHERE m.mailbox = ? AND "
 )
 _EMAIL_ID = "SELECT m.uid, m.email_id FROM messages AS m WHERE m.mailbox = ? AND "
 _RANGE = "m.uid BETWEEN ? AND ?"
@@ -87,6 +90,28 @@ class Records:
             if len(kept) > _KEPT:
                 kept.clear()
         return [found.get(uid) for uid in uids]
+
+    async def listed(self, view: MailboxView, uids: Sequence[int]) -> list[Listed | None]:
+        """What listings show of each, None where it is gone."""
+        if len(uids) > _AT_ONCE:
+            try:
+                return await self._many_listed(view, uids)
+            except UNDECODABLE:  # a summary is damaged
+                pass
+        return [None if record is None else listed(record.summary) for record in await self.records(view, uids)]
+
+    async def _many_listed(self, view: MailboxView, uids: Sequence[int]) -> list[Listed | None]:
+        found: list[Listed | None] = []
+        for i in range(0, len(uids), _CHUNK):
+            chunk = uids[i : i + _CHUNK]
+            rows = await self._rows(_SUMMARY, view.mailbox, chunk)
+            shown = unpack_listed([packed for _, packed in rows])
+            if _all_there(view, chunk, rows):
+                found += shown
+                continue
+            by_uid = dict(zip([uid for uid, _ in rows], shown, strict=True))
+            found += [by_uid.get(uid) if view.index(uid) >= 0 else None for uid in chunk]
+        return found
 
     async def email_ids(self, view: MailboxView, uids: Sequence[int]) -> list[str | None]:
         """One for each UID, None where it is gone."""
@@ -188,6 +213,16 @@ def _select(select: str, mailbox: int, uids: Collection[int]) -> tuple[str, tupl
     if high - low < 2 * len(uids):
         return select + _RANGE, (mailbox, low, high)
     return select + _LIST, (mailbox, _json.encode(list(uids)).decode())
+
+
+def _all_there(view: MailboxView, uids: Sequence[int], rows: Sequence[tuple[int, bytes]]) -> bool:
+    """Whether these are the rows of just these messages, in this order, and none of them is gone: the usual case."""
+    at = view.index(uids[0])
+    return (
+        at >= 0
+        and len(rows) == len(uids)
+        and view.uids[at : at + len(uids)].tolist() == [uid for uid, _ in rows] == list(uids)
+    )
 
 
 def _record(row: tuple[int, bytes, str, str, int, str, int]) -> MessageRecord:

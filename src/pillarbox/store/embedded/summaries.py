@@ -2,12 +2,16 @@
 
 import hashlib
 import struct
+from collections.abc import Iterable
 
-from pillarbox.mail.summary import Summary
+from pillarbox.mail.summary import Listed, Summary
 
 _HEAD = struct.Struct("<B6Iq")  # version, five lengths, header_size, sent
+_HEAD_SIZE = _HEAD.size
 _VERSION = 1
 _NOT_SENT = -(1 << 63)
+
+_head = _HEAD.unpack_from
 
 
 def pack(summary: Summary) -> bytes:
@@ -31,7 +35,7 @@ def unpack(octets: bytes) -> Summary:
         raise ValueError("a summary in the index is cut off") from None
     if version != _VERSION:
         raise ValueError(f"a summary in the index has the unknown version {version}")
-    a = _HEAD.size
+    a = _HEAD_SIZE
     b = a + envelope
     c = b + structure
     d = c + fields
@@ -47,6 +51,23 @@ def unpack(octets: bytes) -> Summary:
         None if sent == _NOT_SENT else sent,
         octets[e : e + preview].decode("utf-8", "surrogatepass"),
     )
+
+
+def unpack_listed(packed: Iterable[bytes]) -> list[Listed]:
+    """What listings show of many summaries: at half of what `unpack` costs. Raises ValueError as it does."""
+    found: list[Listed] = []
+    for octets in packed:
+        try:
+            version, envelope, structure, fields, message_id, preview, header_size, _ = _head(octets)
+        except struct.error:
+            raise ValueError("a summary in the index is cut off") from None
+        a = _HEAD_SIZE + envelope
+        b = a + structure
+        c = b + fields
+        if version != _VERSION or c + message_id + preview != len(octets):
+            raise ValueError("a summary in the index is not whole")
+        found.append((octets[_HEAD_SIZE:a], octets[a:b], octets[b:c], header_size))
+    return found
 
 
 def message_id_hash(message_id: str) -> int | None:

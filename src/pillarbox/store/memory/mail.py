@@ -4,7 +4,7 @@ from array import array
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from pillarbox.mail.summary import summarise
+from pillarbox.mail.summary import Listed, listed, summarise
 from pillarbox.store.api import (
     INBOX,
     SEPARATOR,
@@ -241,6 +241,10 @@ class MemoryMail:
             else MessageRecord(uid, m.summary, m.email_id, m.thread_id, m.savedate, m.trace_id, m.filed_by_server)
             for uid in uids
         ]
+
+    async def listed(self, account: int, mailbox: int, uids: Sequence[int]) -> list[Listed | None]:
+        messages = self._mailbox(account, mailbox).messages
+        return [None if (m := messages.get(uid)) is None else listed(m.summary) for uid in uids]
 
     async def email_ids(self, account: int, mailbox: int, uids: Sequence[int]) -> list[str | None]:
         messages = self._mailbox(account, mailbox).messages
