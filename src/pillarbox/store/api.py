@@ -346,8 +346,7 @@ class Queue(Protocol):
     ) -> None:
         """Record outcomes (recipients that are left out stay as they are) and end the lease, unless more outcomes follow.
         An entry whose recipients are all DELIVERED or FAILED is gone. What was put on hold meanwhile stays held. The
-        bounce is accepted in the same transaction, also over quota. Raises NotFound (it was removed meanwhile): then
-        nothing is done at all."""
+        bounce is accepted in the same transaction, also over quota. Raises NotFound (removed meanwhile), doing nothing."""
 
     async def entries(self) -> list[QueueEntry]: ...
     async def entry(self, entry: str) -> QueueEntry | None: ...

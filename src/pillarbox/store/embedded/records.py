@@ -28,9 +28,7 @@ _RECORD = (
     "SELECT m.uid, b.summary, m.email_id, m.thread_id, m.savedate, m.trace_id, m.filed_by_server "
     "FROM messages AS m JOIN blobs AS b ON b.id = m.blob WHERE m.mailbox = ? AND "
 )
-_SUMMARY = (
-    "SELECT m.uid, b.summary FROM messages AS m JOIN blobs AS b ON b.id = m.blob WHERE m.mailbox = ? AND "
-)
+_SUMMARY = "SELECT m.uid, b.summary FROM messages AS m JOIN blobs AS b ON b.id = m.blob WHERE m.mailbox = ? AND "
 _EMAIL_ID = "SELECT m.uid, m.email_id FROM messages AS m WHERE m.mailbox = ? AND "
 _RANGE = "m.uid BETWEEN ? AND ?"
 _LIST = "m.uid IN (SELECT value FROM json_each(?))"
