@@ -1,6 +1,5 @@
 """Faults that the kernel itself makes: files that may not grow, a file system that is read-only, no processor time."""
 
-import os
 import resource
 import signal
 import smtplib
@@ -11,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.crash.disk import in_namespace, mounted, remount
 from tests.crash.people import body
 from tests.crash.sink import running_sink
 from tests.crash.test_faults import ALICE, House, count, refused
@@ -58,37 +58,36 @@ def test_no_large_file_may_grow(house: House) -> None:
         assert (answer[0], answer[1][0][:13]) == ("NO", b"[UNAVAILABLE]")
         house.send("second")
         assert [e["error"] for e in house.said("spool_failed", "error")] == ["[Errno 27] File too large"] * 2
+        assert house.metric("spool_failures_total", fault="file_too_large") == 2
         limit(house, resource.RLIM_INFINITY)
         assert client.append("INBOX", "", "", LARGE)[0] == "OK"
     assert count(house) == 3
     assert house.child.control("check_store") == []
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
-def test_a_file_system_that_is_read_only(tmp_path: Path) -> None:
+def test_a_file_system_that_is_read_only(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     """It cannot start, says why in a sentence, and starts when it can."""
+    if in_namespace(request.node.nodeid, tmp_path):
+        return
     mount = tmp_path / "disk"
-    mount.mkdir()
-    if os.system(f"mount -t tmpfs -o size=64m none '{mount}' 2>/dev/null") != 0:
-        pytest.skip("nothing can be mounted here")
-    house = House(mount)
-    house.child.log = tmp_path / "log"
-    try:
-        house.start()
-        house.prepare()
-        house.child.stop()
-        assert os.system(f"mount -o remount,ro '{mount}'") == 0
-        with pytest.raises(RuntimeError, match="Read-only file system") as caught:
+    with mounted(mount, 64):
+        house = House(mount)
+        house.child.log = tmp_path / "log"
+        try:
             house.start()
-        assert "Traceback" not in str(caught.value)
-        assert os.system(f"mount -o remount,rw '{mount}'") == 0
-        house.start()
-        house.send("second")
-        assert count(house) == 2
-        house.child.stop()
-    finally:
-        house.child.end()
-        os.system(f"umount '{mount}'")
+            house.prepare()
+            house.child.stop()
+            remount(mount, "ro")
+            with pytest.raises(RuntimeError, match="Read-only file system") as caught:
+                house.start()
+            assert "Traceback" not in str(caught.value)
+            remount(mount, "rw")
+            house.start()
+            house.send("second")
+            assert count(house) == 2
+            house.child.stop()
+        finally:
+            house.child.end()
 
 
 def test_stopped_while_clients_are_in_the_middle(house: House) -> None:
