@@ -13,7 +13,7 @@ def sasl(octets: bytes) -> None:
 
 
 async def _sasl(octets: bytes) -> None:
-    names = list(registry.MECHANISMS)
+    names = sorted(registry.MECHANISMS, key=lambda name: name.endswith("-PLUS"))
     name = names[(octets[0] if octets else 0) % len(names)]
     exchange = registry.exchange(name, OneAccount(), tls=TLS, nonce=lambda: "server")
     responses: list[bytes | None] = [*octets[1:].split(b"\n")]

@@ -17,7 +17,7 @@ from pillarbox.store.memory import store as memory_store
 from pillarbox.store.spool import Spool
 from pillarbox.wire.engine import TlsInfo
 
-TLS = TlsInfo("TLSv1.3", "TLS_AES_256_GCM_SHA384")
+TLS = TlsInfo("TLSv1.3", "TLS_AES_256_GCM_SHA384", bindings={"tls-exporter": b"binding"})
 NAME, PASSWORD = "a@b.test", "pw"
 KEYS = derive_keys(PASSWORD.encode(), b"0123456789abcdef", 4096)
 EPOCH = 1_700_000_000

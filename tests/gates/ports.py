@@ -19,10 +19,12 @@ from pillarbox.store.memory import MemoryStore
 from pillarbox.wire.engine import Engine, Link, TlsInfo, Want
 
 NAME, PASSWORD = "alice@example.test", "open sesame"
-TLS = TlsInfo("TLSv1.3", "TLS_AES_256_GCM_SHA384")
+TLS = TlsInfo("TLSv1.3", "TLS_AES_256_GCM_SHA384", bindings={"tls-exporter": b"exported"})
 PLAIN = b64encode(f"\0{NAME}\0{PASSWORD}".encode())
 NAME64, PASSWORD64 = b64encode(NAME.encode()), b64encode(PASSWORD.encode())
 SCRAM_FIRST = b64encode(f"n,,n={NAME},r=client".encode())
+
+SCRAM_PLUS_FIRST = b64encode(f"p=tls-exporter,,n={NAME},r=client".encode())
 
 Lines = tuple[bytes, ...]
 """What a client sends: each line after the reply to the one before."""
@@ -71,11 +73,11 @@ def _imap(link: Link, store: MemoryStore, credentials: FakeCredentials) -> Engin
 
 def _sasl(command: bytes) -> tuple[Lines, ...]:
     """Every mechanism there is (and some there are not), with and without an initial response, in odd spellings."""
-    initial = {"PLAIN": PLAIN, "LOGIN": NAME64, "SCRAM-SHA-256": SCRAM_FIRST}
+    initial = {"PLAIN": PLAIN, "LOGIN": NAME64, "SCRAM-SHA-256": SCRAM_FIRST, "SCRAM-SHA-256-PLUS": SCRAM_PLUS_FIRST}
     attempts: list[Lines] = []
     for name in (
         *registry.MECHANISMS,
-        "SCRAM-SHA-256-PLUS",
+        "SCRAM-SHA-1-PLUS",
         "CRAM-MD5",
         "XOAUTH2",
         "OAUTHBEARER",

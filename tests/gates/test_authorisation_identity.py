@@ -16,8 +16,9 @@ from pillarbox.sasl.registry import MECHANISMS, UnknownMechanism, exchange
 from pillarbox.sasl.secret import Secret
 from pillarbox.store.api import Alias
 from pillarbox.store.memory import MemoryStore
-from pillarbox.wire.engine import Link
+from pillarbox.wire.engine import Link, TlsInfo
 
+CHANNEL = TlsInfo("TLSv1.3", "TLS_AES_256_GCM_SHA384", bindings={"tls-exporter": b"exported"})
 ALICE, BOB = "alice@example.test", "bob@example.test"
 PASSWORDS = {ALICE: Secret("correct horse"), BOB: Secret("hunter2 hunter2")}
 OTHERS = (
@@ -58,21 +59,28 @@ async def access() -> AsyncIterator[Access]:
 async def plain(
     access: Access, authzid: str, authcid: str = BOB, password: Secret = PASSWORDS[BOB]
 ) -> Identity | bytes:
-    running = exchange("PLAIN", access.credentials(Link(peer="192.0.2.7")), tls=object())
+    running = exchange("PLAIN", access.credentials(Link(peer="192.0.2.7")), tls=CHANNEL)
     return await running.step(b"\0".join((authzid.encode(), authcid.encode(), password.reveal().encode())))
 
 
 async def scram(
-    access: Access, authzid: str, authcid: str = BOB, password: Secret = PASSWORDS[BOB]
+    access: Access,
+    authzid: str,
+    authcid: str = BOB,
+    password: Secret = PASSWORDS[BOB],
+    *,
+    name: str = "SCRAM-SHA-256",
+    flag: bytes = b"n",
+    binding: bytes = b"",
 ) -> Identity | bytes:
     client = ScramClient(authcid, password, lambda: "client")
     # The client of the package asks for nobody; this one puts the name into its first message and the binding of it.
-    header = b"n,a=" + authzid.replace("=", "=3D").replace(",", "=2C").encode() + b","
-    running = exchange("SCRAM-SHA-256", access.credentials(Link(peer="192.0.2.7")), tls=object())
+    header = flag + b",a=" + authzid.replace("=", "=3D").replace(",", "=2C").encode() + b","
+    running = exchange(name, access.credentials(Link(peer="192.0.2.7")), tls=CHANNEL)
     first = client.initial()
     challenge = await running.step(header + first.removeprefix(b"n,,"))
     assert isinstance(challenge, bytes)
-    final = rebound(client, password, header, first.removeprefix(b"n,,"), challenge)
+    final = rebound(client, password, header + binding, first.removeprefix(b"n,,"), challenge)
     await running.step(final)
     return await running.step(b"")
 
@@ -95,13 +103,20 @@ async def login(
     access: Access, authzid: str, authcid: str = BOB, password: Secret = PASSWORDS[BOB]
 ) -> Identity | bytes:
     """LOGIN has no authorisation identity; what some programs do instead is `authzid*authcid`, or two names in one."""
-    running = exchange("LOGIN", access.credentials(Link(peer="192.0.2.7")), tls=object())
+    running = exchange("LOGIN", access.credentials(Link(peer="192.0.2.7")), tls=CHANNEL)
     await running.step(None)
     await running.step(f"{authzid}*{authcid}".encode() if authzid else authcid.encode())
     return await running.step(password.reveal().encode())
 
 
-TABLE = {"PLAIN": plain, "SCRAM-SHA-256": scram, "LOGIN": login}
+async def scram_plus(
+    access: Access, authzid: str, authcid: str = BOB, password: Secret = PASSWORDS[BOB]
+) -> Identity | bytes:
+    plus = {"name": "SCRAM-SHA-256-PLUS", "flag": b"p=tls-exporter", "binding": CHANNEL.bindings["tls-exporter"]}
+    return await scram(access, authzid, authcid, password, **plus)  # type: ignore[arg-type]
+
+
+TABLE = {"PLAIN": plain, "SCRAM-SHA-256": scram, "SCRAM-SHA-256-PLUS": scram_plus, "LOGIN": login}
 
 
 def test_each_mechanism_has_a_row() -> None:
@@ -135,4 +150,4 @@ async def test_an_alias_logs_in_nowhere(access: Access, mechanism: str) -> None:
 )
 def test_no_other_mechanism_takes_a_name(access: Access, name: str) -> None:
     with pytest.raises(UnknownMechanism):
-        exchange(name, access.credentials(Link(peer="192.0.2.7")), tls=object())
+        exchange(name, access.credentials(Link(peer="192.0.2.7")), tls=CHANNEL)

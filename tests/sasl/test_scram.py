@@ -5,11 +5,12 @@ import random
 import pytest
 from tests.sasl.credentials import FakeCredentials
 
-from pillarbox.sasl.api import AuthenticationFailed, BadExchange, Identity
+from pillarbox.sasl.api import AuthenticationFailed, BadExchange, Identity, NotOurChannel
 from pillarbox.sasl.client import ScramClient
 from pillarbox.sasl.scram import ScramExchange
 from pillarbox.sasl.scram_message import decode, derive_keys, encode, escape, unescape
 from pillarbox.sasl.secret import Secret
+from pillarbox.wire.engine import TlsInfo
 
 # RFC 7677 §3
 CLIENT_NONCE = "rOprNGfwEbeRWgbNEkqO"
@@ -23,9 +24,29 @@ SERVER_FINAL = b"v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="
 SALT = decode(b"W22ZaJ0SNY7soEsUEjb6gQ==")
 
 
+UNBOUND = TlsInfo("TLSv1.3", "x")
+BOUND = TlsInfo("TLSv1.3", "x", bindings={"tls-exporter": b"\0,=exporter", "tls-server-end-point": b"hash"})
+
+
 def server(**passwords: str) -> tuple[ScramExchange, FakeCredentials]:
     credentials = FakeCredentials(passwords or {"user": "pencil"}, salt=SALT)
-    return ScramExchange(credentials, lambda: SERVER_NONCE), credentials
+    return ScramExchange(credentials, lambda: SERVER_NONCE, UNBOUND), credentials
+
+
+def bound_server(*, plus: bool = True) -> ScramExchange:
+    return ScramExchange(FakeCredentials({"user": "pencil"}, salt=SALT), lambda: SERVER_NONCE, BOUND, plus=plus)
+
+
+async def bind(flag: bytes, binding: bytes, *, plus: bool = True, signed: bool = True) -> bytes | Identity:
+    """The login of a client made from RFC 5802 §7, whose channel has this binding; what the server says at its end."""
+    exchange, bare = bound_server(plus=plus), b"n=user,r=client"
+    challenge = await exchange.step(flag + b",," + bare)
+    assert isinstance(challenge, bytes)
+    nonce = challenge.split(b",")[0]
+    final = b"c=" + encode(flag + b",," + binding) + b"," + nonce + b",p=" + encode(bytes(32))
+    said = await exchange.step(resign(final, bare, challenge) if signed else final)
+    assert said == resign_server(final, bare, challenge)
+    return await exchange.step(b"")
 
 
 async def test_server_side_of_the_example_in_rfc_7677() -> None:
@@ -203,3 +224,33 @@ async def test_only_declared_errors_leave_whatever_is_sent() -> None:
                 await exchange.step(bytes(octets))
             except (BadExchange, AuthenticationFailed):
                 break
+
+
+async def test_a_login_that_is_bound_to_its_channel() -> None:
+    for name, value in BOUND.bindings.items():
+        assert await bind(b"p=" + name.encode(), value) == Identity(1, "user")
+
+
+@pytest.mark.parametrize("binding", [b"", b"hash", b"\0,=exporteR", b"\0,=exporter\0"])
+async def test_another_channel_is_refused_before_the_proof_is_looked_at(binding: bytes) -> None:
+    for signed in (True, False):
+        with pytest.raises(NotOurChannel):
+            await bind(b"p=tls-exporter", binding, signed=signed)
+
+
+@pytest.mark.parametrize("flag", [b"p=tls-unique", b"p=", b"p", b"n", b"y", b"p=tls-Exporter", b"p=\xff"])
+async def test_plus_needs_a_binding_that_exists(flag: bytes) -> None:
+    with pytest.raises(BadExchange):
+        await bound_server().step(flag + b",,n=user,r=client")
+
+
+async def test_without_plus_no_binding_is_taken_and_none_is_missed() -> None:
+    for flag in (b"p=tls-exporter", b"p=tls-server-end-point"):
+        with pytest.raises(BadExchange):
+            await bound_server(plus=False).step(flag + b",,n=user,r=client")
+    assert await bind(b"n", b"", plus=False) == Identity(1, "user")
+
+
+async def test_who_was_told_that_we_cannot_bind_was_lied_to() -> None:
+    with pytest.raises(NotOurChannel, match="told that it is not"):  # RFC 5802 §6
+        await bound_server(plus=False).step(b"y,,n=user,r=client")

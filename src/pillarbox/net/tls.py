@@ -8,10 +8,12 @@ not look like a ClientHello never reaches the TLS library.
 
 import ssl
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+from pillarbox.net.channel_binding import RANDOM_KNOWN, SecretPipe, end_point, export
 from pillarbox.wire.engine import TlsInfo
 
 WRITE_PIECE = 64 * 1024
@@ -41,16 +43,26 @@ class _ServerObject(ssl.SSLObject):
     asked_name: str | None = None
 
 
+class _ServerContext(ssl.SSLContext):
+    """What connections on it need for channel binding: the certificate's, and where TLS 1.3 secrets come from; None where
+    there is none."""
+
+    end_point: bytes | None = None
+    secrets: SecretPipe | None = None
+
+
 class TlsLayer:
     """TLS between the octets of one connection and its engine. Never touches a socket: ciphertext goes in and comes out."""
 
-    __slots__ = ("_begun", "_incoming", "_object", "_outgoing", "ended", "info")
+    __slots__ = ("_begun", "_exporter", "_first", "_incoming", "_object", "_outgoing", "ended", "info")
 
     def __init__(self, context: ssl.SSLContext) -> None:
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._object = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         self._begun = False
+        self._first = b""  # the client's first octets
+        self._exporter: bytes | None = None  # the exporter's secret, while the handshake runs
         self.info: TlsInfo | None = None
         self.ended = False
 
@@ -61,6 +73,10 @@ class TlsLayer:
             if not (octets[0] == 0x16 and octets[1:2] in (b"\x03", b"")):
                 raise NotTls("plaintext where TLS was expected")
             self._begun = True
+            if (secrets := cast(_ServerContext, self._object.context).secrets) is not None:
+                secrets.empty()
+        if len(self._first) < RANDOM_KNOWN:
+            self._first += octets[: RANDOM_KNOWN - len(self._first)]
         self._incoming.write(octets)
         try:
             self._object.do_handshake()
@@ -68,7 +84,12 @@ class TlsLayer:
             return False
         except (ssl.SSLError, OSError) as error:
             raise TlsError(_reason(error)) from None
+        finally:
+            secrets = cast(_ServerContext, self._object.context).secrets
+            if secrets is not None:
+                self._exporter = secrets.exporter_secret(self._first) or self._exporter
         self.info = self._describe()
+        self._stop_telling()
         return True
 
     def decrypt(self, octets: bytes) -> list[bytes]:
@@ -153,7 +174,28 @@ class TlsLayer:
             cipher=cipher[0] if cipher else "",
             alpn=self._object.selected_alpn_protocol(),
             server_name=cast(_ServerObject, self._object).asked_name,
+            bindings=self._bindings(cipher[0] if cipher else ""),
         )
+
+    def _bindings(self, cipher: str) -> dict[str, bytes]:
+        secret, self._exporter, self._first = self._exporter, None, b""
+        context = cast(_ServerContext, self._object.context)
+        found = {}
+        if self._object.version() == "TLSv1.3":
+            if secret is None:
+                return {}
+            found["tls-exporter"] = export(secret, cipher)
+        elif not self._object.session_reused and (unique := self._object.get_channel_binding("tls-unique")):
+            found["tls-unique"] = unique
+        if context.end_point is not None:
+            found["tls-server-end-point"] = context.end_point
+        return found
+
+    def _stop_telling(self) -> None:
+        """Later secrets of this connection are told to nobody."""
+        secrets = cast(_ServerContext, self._object.context).secrets
+        if secrets is not None:
+            self._object.context = secrets.quiet
 
 
 def _reason(error: Exception) -> str:
@@ -176,10 +218,12 @@ class TlsProfile:
     """How one listener uses TLS. `alpn` is offered and never demanded: many programs send none, or a wrong one.
 
     `tickets` off for port 25: Microsoft's sender aborts a TLS 1.3 connection on which it gets a session ticket.
+    `secrets` where people log in, for channel binding.
     """
 
     alpn: str = ""
     tickets: bool = True
+    secrets: SecretPipe | None = None
 
 
 class ServerTls:
@@ -217,7 +261,7 @@ class ServerTls:
 
 def server_context(files: CertificateFiles, profile: TlsProfile) -> ssl.SSLContext:
     """A context with this certificate. Raises OSError or ssl.SSLError when the files are no good."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context = _ServerContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(CIPHERS)
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
@@ -228,6 +272,12 @@ def server_context(files: CertificateFiles, profile: TlsProfile) -> ssl.SSLConte
         context.set_alpn_protocols([profile.alpn])
     context.sslobject_class = _ServerObject
     context.load_cert_chain(files.certificate, files.key, password=_no_password)
+    if profile.secrets is not None:
+        with suppress(ValueError):
+            context.end_point = end_point(files.certificate)
+        with suppress(OSError):
+            profile.secrets.attach(context)
+            context.secrets = profile.secrets
     return context
 
 

@@ -3,6 +3,7 @@
 Security: strangers feed mechanisms. A failed exchange tells nothing about which part was wrong.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -55,6 +56,13 @@ class Credentials(Protocol):
         whether it was the password is found out later, for its owner alone."""
 
 
+class Channel(Protocol):
+    """The TLS connection that an exchange runs in. `bindings`: its channel bindings by their names (RFC 5056)."""
+
+    @property
+    def bindings(self) -> Mapping[str, bytes]: ...
+
+
 class Exchange(Protocol):
     """One running authentication exchange.
 
@@ -67,3 +75,8 @@ class Exchange(Protocol):
 
 class BadExchange(Exception):
     """The client's response is malformed (not base64 is the engine's matter; this is about what is inside)."""
+
+
+class NotOurChannel(BadExchange):
+    """The client's idea of the TLS connection is not ours: somebody may sit in the middle. The text is fit for the peer and
+    for the log."""

@@ -1,7 +1,7 @@
-"""SCRAM-SHA-256, server side: the client proves that it knows the password without sending it (RFC 5802, RFC 7677).
+"""SCRAM-SHA-256(-PLUS), server side: the client proves that it knows the password without sending it (RFC 5802, RFC 7677).
 
-Channel binding (SCRAM-SHA-256-PLUS) is not offered: it needs `tls-exporter` (RFC 9266), which Python's ssl module does
-not give. The seam is `_gs2`: a client's "p" is refused, its "y" (I could, but you do not) is true and therefore fine.
+With -PLUS it also proves that its TLS connection is ours, by a channel binding (RFC 5802 §6). A client that could bind and
+says that we do not offer it ("y") was lied to where we did: that is refused.
 
 Security: strangers feed this. Unknown names run the whole exchange with invented keys; only the proof fails.
 """
@@ -10,7 +10,15 @@ import hashlib
 import hmac
 from collections.abc import Callable
 
-from pillarbox.sasl.api import AuthenticationFailed, BadExchange, Credentials, Identity, ScramKeys
+from pillarbox.sasl.api import (
+    AuthenticationFailed,
+    BadExchange,
+    Channel,
+    Credentials,
+    Identity,
+    NotOurChannel,
+    ScramKeys,
+)
 from pillarbox.sasl.authorisation import authorise
 from pillarbox.sasl.scram_message import attributes, decode, encode, expect, mac, nonce_text, unescape, xor
 
@@ -21,18 +29,26 @@ class ScramExchange:
     __slots__ = (
         "_authcid",
         "_authzid",
+        "_binding",
+        "_channel",
         "_credentials",
         "_gs2_header",
         "_identity",
         "_keys",
         "_nonce",
+        "_plus",
         "_server_nonce",
         "_transcript",
     )
 
-    def __init__(self, credentials: Credentials, nonce: Callable[[], str]) -> None:
+    def __init__(
+        self, credentials: Credentials, nonce: Callable[[], str], channel: Channel, *, plus: bool = False
+    ) -> None:
         self._credentials = credentials
         self._server_nonce = nonce
+        self._channel = channel
+        self._plus = plus
+        self._binding = b""
         self._authcid = ""
         self._authzid = ""
         self._gs2_header = b""
@@ -73,13 +89,23 @@ class ScramExchange:
         authzid, second_comma, bare = rest.partition(b",")
         if not comma or not second_comma or (authzid and not authzid.startswith(b"a=")):
             raise BadExchange("the GS2 header is malformed")
-        if flag.startswith(b"p="):
-            raise BadExchange("channel binding is not supported")
-        if flag not in (b"n", b"y"):
-            raise BadExchange("the GS2 header is malformed")
+        self._binding = self._bind(flag)
         self._authzid = unescape(authzid[2:])
         self._gs2_header = message[: len(message) - len(bare)]
         return bare
+
+    def _bind(self, flag: bytes) -> bytes:
+        """The channel binding that a gs2-cbind-flag calls for. Raises NotOurChannel, BadExchange."""
+        if self._plus:
+            binding = self._channel.bindings.get(flag[2:].decode("latin-1")) if flag.startswith(b"p=") else None
+            if binding is None:
+                raise BadExchange("that channel binding does not exist here, or none was named")
+            return binding
+        if flag == b"y" and self._channel.bindings:
+            raise NotOurChannel("Channel binding is offered here, and your program was told that it is not")
+        if flag not in (b"n", b"y"):
+            raise BadExchange("the GS2 header is malformed, or names a channel binding")
+        return b""
 
     async def _final(self, message: bytes, keys: ScramKeys) -> bytes:
         """client-final-message = channel-binding "," nonce ["," extensions] "," proof"""
@@ -88,7 +114,10 @@ class ScramExchange:
             raise BadExchange("the proof is missing")
         binding, nonce = expect(attributes(without_proof), "cr")
         proof = decode(proof_attribute, 32)
-        if decode(binding) != self._gs2_header or nonce != self._nonce.encode():
+        bound = decode(binding)
+        if self._plus and bound.startswith(self._gs2_header) and bound != self._gs2_header + self._binding:
+            raise NotOurChannel("The connection that your program sees is not the one that this server sees")
+        if bound != self._gs2_header + self._binding or nonce != self._nonce.encode():
             raise BadExchange("the final message does not belong to the first one")
         signed = self._transcript + b"," + without_proof
         client_key = xor(proof, mac(keys.stored_key, signed))

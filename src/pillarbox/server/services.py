@@ -8,6 +8,7 @@ from pillarbox.access import policy as access
 from pillarbox.access.service import Access
 from pillarbox.imap import policy as imap
 from pillarbox.imap.engine import ImapEngine
+from pillarbox.net.channel_binding import SecretPipe
 from pillarbox.net.connections import Service
 from pillarbox.net.tls import ServerTls, TlsProfile
 from pillarbox.observe.scrape import REFUSAL, MetricsEngine
@@ -60,11 +61,16 @@ class Parts:
 def make_services(parts: Parts) -> dict[str, Service]:
     """The service of each listener that is enabled."""
     engines = _engines(parts)
+    secrets = SecretPipe()
+
+    def tls(name: str) -> ServerTls:
+        return ServerTls(TlsProfile(PROTOCOLS[name], name != "smtp", None if name == "smtp" else secrets))
+
     return {
         name: Service(
             name=name,
             engine=engines[name],
-            tls=ServerTls(TlsProfile(PROTOCOLS[name], tickets=name != "smtp")) if listener.security != "none" else None,
+            tls=tls(name) if listener.security != "none" else None,
             implicit_tls=listener.security == "implicit",
             login=name != "smtp",
             refusal=_REFUSALS[PROTOCOLS[name]],

@@ -15,6 +15,7 @@ new octets up. While `engine.backlog` is above BACKLOG_LIMIT the network stops r
 """
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any, Protocol
@@ -35,12 +36,14 @@ class Want(Enum):
 
 @dataclass(frozen=True, slots=True)
 class TlsInfo:
-    """A finished TLS handshake: "TLSv1.3", the cipher's name, the ALPN protocol and the name the client asked for."""
+    """A finished TLS handshake: "TLSv1.3", the cipher's name, the ALPN protocol and the name the client asked for.
+    `bindings`: channel bindings by their names (RFC 5056); empty where a client could not rely on them."""
 
     version: str
     cipher: str
     alpn: str | None = None
     server_name: str | None = None
+    bindings: Mapping[str, bytes] = field(default_factory=dict, repr=False, compare=False)
 
 
 class Emit(Protocol):

@@ -13,7 +13,14 @@ from pillarbox.imap.grammar import Cursor
 from pillarbox.imap.registry import Dialogue, State, command
 from pillarbox.imap.response import Completion, bad, no, ok
 from pillarbox.imap.session import Session
-from pillarbox.sasl.api import AuthenticationFailed, AuthenticationUnavailable, BadExchange, Exchange, Identity
+from pillarbox.sasl.api import (
+    AuthenticationFailed,
+    AuthenticationUnavailable,
+    BadExchange,
+    Exchange,
+    Identity,
+    NotOurChannel,
+)
 from pillarbox.sasl.plain import in_clear
 from pillarbox.sasl.registry import TlsRequired, UnknownMechanism, exchange
 from pillarbox.wire.outbox import Outbox
@@ -69,6 +76,9 @@ class _Responses:
         except AuthenticationUnavailable as reason:
             session.link.emit("login_failed", mechanism=self.mechanism, reason=str(reason))
             return no(str(reason), "UNAVAILABLE")
+        except NotOurChannel as reason:
+            session.link.emit("login_failed", mechanism=self.mechanism, reason=str(reason))
+            return no(str(reason), "AUTHENTICATIONFAILED")
         except BadExchange:
             return bad("The response does not belong to that mechanism")
         if isinstance(outcome, Identity):

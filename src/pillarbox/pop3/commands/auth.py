@@ -7,7 +7,7 @@ from pillarbox.pop3.registry import State, capability, command
 from pillarbox.pop3.reply import listing
 from pillarbox.pop3.session import NO_TLS, Session
 from pillarbox.sasl import registry as sasl
-from pillarbox.sasl.api import BadExchange, Exchange, Identity
+from pillarbox.sasl.api import BadExchange, Exchange, Identity, NotOurChannel
 from pillarbox.sasl.plain import in_clear_base64
 
 
@@ -66,6 +66,9 @@ class AuthDialogue:
         session.dialogue = None
         try:
             result = await session.decide(self._mechanism, self._exchange.step(response))
+        except NotOurChannel as reason:
+            session.link.emit("login_failed", mechanism=self._mechanism, reason=str(reason))
+            raise Refused(str(reason), "AUTH") from None
         except BadExchange as error:
             raise BadSyntax(f"The exchange failed: {error}") from None
         if isinstance(result, Identity):

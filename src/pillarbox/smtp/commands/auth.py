@@ -9,7 +9,14 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from pillarbox.mail.status import Refused, Reply
-from pillarbox.sasl.api import AuthenticationFailed, AuthenticationUnavailable, BadExchange, Exchange, Identity
+from pillarbox.sasl.api import (
+    AuthenticationFailed,
+    AuthenticationUnavailable,
+    BadExchange,
+    Exchange,
+    Identity,
+    NotOurChannel,
+)
 from pillarbox.sasl.registry import UnknownMechanism
 from pillarbox.smtp import grammar
 from pillarbox.smtp.registry import When, command
@@ -90,6 +97,9 @@ class _Running:
         except AuthenticationUnavailable as reason:
             session.client.link.emit("login_failed", mechanism=self.mechanism, reason=str(reason))
             raise Refused(Reply(454, "4.7.0", str(reason))) from None
+        except NotOurChannel as reason:
+            session.client.link.emit("login_failed", mechanism=self.mechanism, reason=str(reason))
+            raise Refused(Reply(535, "5.7.8", str(reason))) from None
         except BadExchange:
             raise Refused(_MALFORMED) from None
         if isinstance(result, Identity):

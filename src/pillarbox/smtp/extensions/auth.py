@@ -1,5 +1,6 @@
 """AUTH (RFC 4954), offered on submission inside TLS only; never to other servers."""
 
+from pillarbox.sasl.registry import offered
 from pillarbox.smtp.registry import Extension, extension
 from pillarbox.smtp.session import Session
 
@@ -7,7 +8,8 @@ from pillarbox.smtp.session import Session
 def _offer(session: Session) -> str | None:
     if not session.can_authenticate or session.client.identity is not None:
         return None
-    return " ".join(session.policy.mechanisms)
+    now = offered(session.tls)
+    return " ".join(name for name in session.policy.mechanisms if name in now)
 
 
 def _check(_session: Session, _value: str) -> None:
