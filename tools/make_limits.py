@@ -68,6 +68,13 @@ LIMITS = (
         "net/test_connection.py",
     ),
     Limit("TLS handshake", "net.connections:ConnectionLimits.handshake", "seconds", "net/test_connection.py"),
+    Limit("time to hand over a message", "net.connections:ConnectionLimits.message", "seconds", "net/test_pace.py"),
+    Limit(
+        "… and longer by what came, at",
+        "net.connections:ConnectionLimits.slowest",
+        "octets a second",
+        "net/test_pace.py",
+    ),
     Limit(
         "a peer that takes nothing", "net.connections:ConnectionLimits.write_stall", "seconds", "net/test_connection.py"
     ),

@@ -152,25 +152,28 @@ class Target:
 
 @dataclass(frozen=True)
 class Attack:
-    """`title` is for the table. `memory`: MiB that the server may need more than before, at full size."""
+    """`title` is for the table. `memory`: MiB that the server may need more than before, at full size. `extra`: configuration
+    of the server. `shown`: what must have been counted at least once."""
 
     name: str
     title: str
     run: Callable[[Target], Awaitable[None]]
     memory: int
+    extra: str = ""
+    shown: str = ""
 
 
 ATTACKS: dict[str, Attack] = {}
 
 
 def attack(
-    title: str, *, memory: int = 150
+    title: str, *, memory: int = 150, extra: str = "", shown: str = ""
 ) -> Callable[[Callable[[Target], Awaitable[None]]], Callable[[Target], Awaitable[None]]]:
     """Put a coroutine function into the table, by its name."""
 
     def enter(run: Callable[[Target], Awaitable[None]]) -> Callable[[Target], Awaitable[None]]:
         name = run.__name__.replace("_", "-")
-        ATTACKS[name] = Attack(name, title, run, memory)
+        ATTACKS[name] = Attack(name, title, run, memory, extra, shown)
         return run
 
     return enter

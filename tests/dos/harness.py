@@ -111,7 +111,7 @@ def run(
 ) -> Outcome:
     """Start a server, let the neighbours work, attack, and let them work on. `preferred`: server and neighbours go before
     whatever else runs on the machine (needs root)."""
-    town = Town(directory, prepared)
+    town = Town(directory, prepared, extra=attack.extra)
     watch: Watch | None = None
     try:
         town.start()

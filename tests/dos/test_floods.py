@@ -30,6 +30,7 @@ def test_attack(name: str, prepared: Path, tmp_path: Path) -> None:
     attack = ATTACKS[name]
     outcome = run(attack, tmp_path, prepared, seconds=SECONDS, scale=SCALE)
     assert outcome.done, "the attack did nothing"
+    assert not attack.shown or outcome.done.get(attack.shown), outcome.done
     assert not outcome.bugs
     assert not outcome.during.errors
     assert not outcome.after.errors

@@ -156,7 +156,16 @@ class Recorder:
 class EchoServer:
     """Connections, one listener on a free port of loopback, and the engines that were made."""
 
-    def __init__(self, *, timeout: float = 300.0, tls: Any = None, implicit_tls: bool = False, **shared: Any) -> None:
+    def __init__(
+        self,
+        *,
+        timeout: float = 300.0,
+        tls: Any = None,
+        implicit_tls: bool = False,
+        login: bool = True,
+        messages: bool = False,
+        **shared: Any,
+    ) -> None:
         self.engines: list[EchoEngine] = []
         self.recorder = Recorder()
         self.connections = Connections(observer=self.recorder, **shared)
@@ -165,7 +174,9 @@ class EchoServer:
             self.engines.append(EchoEngine(link, timeout=timeout))
             return self.engines[-1]
 
-        service = Service("echo", make, tls, implicit_tls=implicit_tls, login=True, refusal=b"full\r\n")
+        service = Service(
+            "echo", make, tls, implicit_tls=implicit_tls, login=login, messages=messages, refusal=b"full\r\n"
+        )
         self.listener = Listener(service, bind("127.0.0.1", 0), self.connections)
 
     @property

@@ -60,6 +60,8 @@ class Connection(Lifeline):
         if self._service.login:
             self._login_by = self._opened + self._all.limits.login
             self._all.wheel.sooner(self, self._all.limits.login)
+        if self._service.messages and not self._service.login:
+            self._be_patient()
         self._emit("connected", service=self._service.name)
         self._tap = self._all.observer.tap(self._link, self._service.name)
         if self._service.implicit_tls:
@@ -137,8 +139,10 @@ class Connection(Lifeline):
         if self._tap is not None:
             self._tap.received(octets)
         self._engine.receive(octets)
-        self._traffic.received += len(octets)
-        self._unprocessed += len(octets)
+        size = len(octets)
+        self._received += size
+        self._traffic.received += size
+        self._unprocessed += size
         if self._unprocessed > BACKLOG_LIMIT and not self._read_paused and self._engine.backlog > BACKLOG_LIMIT:
             self._read_paused = True
             self._transport.pause_reading()

@@ -20,13 +20,15 @@ from pillarbox.wire.engine import Engine, Link
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What one listener offers. `login` for ports where people log in; `refusal` is said to a peer that is one too many."""
+    """What one listener offers. `login` for ports where people log in, `messages` for those where messages are handed over;
+    `refusal` is said to a peer that is one too many."""
 
     name: str
     engine: Callable[[Link], Engine]
     tls: ServerTls | None = None
     implicit_tls: bool = False
     login: bool = False
+    messages: bool = False
     refusal: bytes = b""
 
     def context(self) -> ssl.SSLContext:
@@ -45,6 +47,13 @@ class ConnectionLimits:
 
     login: float = 180.0
     """For logging in, however busy a peer seems: real programs take a second, people who type a minute."""
+
+    message: float = 1800.0
+    """For handing over a message, where peers come for that: from the connection, the login or the last accepted message on,
+    and longer by what has been received at `slowest`. RFC 5321 §4.5.3.2 gives each command five minutes: six of those."""
+
+    slowest: float = 500.0
+    """Octets a second: half of what a mobile phone of 1995 sent."""
 
     write_stall: float = 120.0
     """For a peer that takes none of what is sent to it; a phone in a tunnel comes back within that."""

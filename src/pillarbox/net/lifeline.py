@@ -25,8 +25,8 @@ class Lifeline(asyncio.Protocol):
 
     __slots__ = (
         "_all", "_close_by", "_closing", "_engine", "_eof", "_flow", "_handshake_by", "_heard", "_lingered", "_link",
-        "_login_by", "_opened", "_read_paused", "_service", "_share", "_tap", "_task", "_ticket", "_tls",
-        "_traffic", "_transport", "_working", "slot",
+        "_login_by", "_opened", "_paced_from", "_paced_octets", "_read_paused", "_received",
+        "_service", "_share", "_tap", "_task", "_ticket", "_tls", "_traffic", "_transport", "_working", "slot",
     )  # fmt: skip
 
     _engine: Any
@@ -44,7 +44,9 @@ class Lifeline(asyncio.Protocol):
         self._tap: Tap | None = None
         self._task: asyncio.Task[None] | None = None
         self._heard = self._opened = 0.0
-        self._lingered = 0
+        self._lingered = self._received = 0  # octets
+        self._paced_from = 0.0  # loop time; 0 where nobody has to hand over a message
+        self._paced_octets = 0
         self._share = ""  # whose turn its work takes: the account's, or before login the address block's
         self._handshake_by = self._login_by = self._close_by = 0.0  # loop time; 0 when it does not apply
         self._closing = self._eof = self._read_paused = self._working = False
@@ -97,11 +99,23 @@ class Lifeline(asyncio.Protocol):
         left = self._heard + timeout - now
         if self._login_by:
             left = min(left, self._login_by - now)
+        if self._paced_from:
+            limits, octets = self._all.limits, self._received - self._paced_octets
+            patience = self._paced_from + limits.message + octets / limits.slowest - now
+            if patience <= 0:
+                self._emit("too_slow", seconds=round(now - self._paced_from), octets=octets)
+                self._paced_from = 0.0
+            left = min(left, patience)
         if left > 0:
             return left
         self._heard = now
         self._tell(self._engine.timed_out)
         return float(self._engine.timeout)
+
+    def _be_patient(self) -> None:
+        """From now on the peer has time for one message: a drip of octets is not a message."""
+        self._paced_from, self._paced_octets = self._all.wheel.now, self._received
+        self._all.wheel.sooner(self, self._all.limits.message)
 
     # --- the end ------------------------------------------------------------------------------------------------------
 
@@ -184,4 +198,6 @@ class Lifeline(asyncio.Protocol):
             self._login_by = 0.0
             self._share = str(facts.get("account") or self._share)
             self._all.admission.logged_in(self._ticket, self._share)
+        if self._service.messages and event in ("login", "message_accepted"):
+            self._be_patient()
         self._all.observer.emit(self._link, event, facts)

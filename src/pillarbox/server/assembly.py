@@ -17,7 +17,7 @@ import msgspec
 from pillarbox.access.exposure import Exposures
 from pillarbox.access.service import Access
 from pillarbox.net.admission import AdmissionLimits
-from pillarbox.net.connections import Connections, Service
+from pillarbox.net.connections import ConnectionLimits, Connections, Service
 from pillarbox.net.listener import Listener, bind
 from pillarbox.net.observer import Observer, Silent
 from pillarbox.net.tls import CertificateFiles
@@ -142,7 +142,9 @@ class Server:
         self._access = Access(
             self._store.directory, access_policy(self.config), secret=_kept_secret(self.directory / "access.key")
         )
-        self._connections = connections = Connections(observer=self._observer, admission=self._admission_limits())
+        self._connections = connections = Connections(
+            observer=self._observer, limits=self._patience(), admission=self._admission_limits()
+        )
         services = self._make_services()
         try:
             self._load_certificates(services)
@@ -218,6 +220,7 @@ class Server:
         if self._access is not None:
             self._access.change(access_policy(self.config))
         if self._connections is not None:
+            self._connections.limits = self._patience()
             self._connections.admission.limits = self._admission_limits()
         self._tell("config_reloaded")
         return True
@@ -258,6 +261,10 @@ class Server:
             limits.incoming,
             limits.incoming_per_address,
         )
+
+    def _patience(self) -> ConnectionLimits:
+        limits = self.config.limits
+        return ConnectionLimits(message=limits.message_patience, slowest=limits.slowest_rate)
 
     async def _add_domains(self) -> None:
         for domain in self.config.domains:

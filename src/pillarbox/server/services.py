@@ -73,6 +73,7 @@ def make_services(parts: Parts) -> dict[str, Service]:
             tls=tls(name) if listener.security != "none" else None,
             implicit_tls=listener.security == "implicit",
             login=name != "smtp",
+            messages=PROTOCOLS[name] == "smtp",
             refusal=_REFUSALS[PROTOCOLS[name]],
         )
         for name, listener in parts.config.listeners.named().items()

@@ -99,6 +99,16 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     ] = 100
     incoming: Annotated[Count, Meta(description="Connections of other servers (port 25) at once.")] = 500
     incoming_per_address: Annotated[Count, Meta(description="The same from one address or /64 network.")] = 50
+    message_patience: Annotated[
+        Seconds,
+        Meta(
+            description="Seconds that a peer gets for handing over a message, from its connection, login or last message on, "
+            "and longer by what it has sent at `slowest_rate`; below half an hour honest slow peers may be cut off."
+        ),
+    ] = 1800.0
+    slowest_rate: Annotated[Seconds, Meta(description="Octets a second that a message may come at, on average.")] = (
+        500.0
+    )
     shutdown_patience: Annotated[
         Seconds, Meta(description="Seconds that running commands get to end when the server stops.")
     ] = 20.0

@@ -48,7 +48,7 @@ _NOT_PIPELINED = Reply(503, "5.5.1", "Nothing may follow this command in the sam
 _TOO_MANY_ERRORS = Reply(421, "4.7.0", "Too many errors; closing the connection")
 _TOO_MANY_COMMANDS = Reply(421, "4.7.0", "Too many commands without a message; closing the connection")
 _BUG = Reply(451, "4.3.0", "Something went wrong here; try again later")
-_TIMEOUT = Reply(421, "4.4.2", "Nothing came for too long; closing the connection")
+_TIMEOUT = Reply(421, "4.4.2", "This took too long; closing the connection")
 _STOPPING = Reply(421, "4.3.2", "The server is stopping; try again soon")
 _CLOSED = Reply(421, "4.7.0", "The account was closed or its password changed; log in again")
 

@@ -1,6 +1,8 @@
 """Port 25 and what may come over it."""
 
+import asyncio
 import itertools
+from contextlib import suppress
 
 from tests.crash.server import DOMAIN
 from tests.dos.attacker import Target, Wire, attack
@@ -114,3 +116,30 @@ async def messages(target: Target) -> None:
             await deliver(target, wire)
 
     await target.swarm(target.many(30, 3), send)
+
+
+@attack(
+    "Messages that trickle: an octet now and then, in DATA, in chunks, in commands",
+    extra="[limits]\nmessage_patience = 1\n",
+    shown="sent away",
+)
+async def trickle(target: Target) -> None:
+    """The shortest patience here, so that its end can be seen: everybody is sent away, and comes again."""
+
+    async def drip(index: int) -> None:
+        async with target.dial("smtp", source=f"127.34.{index // 40}.{1 + index % 40}") as wire:
+            await greet(wire)
+            await wire.reply(b"RCPT TO:<%b>" % MALLORY.encode())
+            piece = (b"x", b"BDAT 1\r\nx", b"NOOP\r\n")[index % 3]
+            if index % 3 == 0:
+                await wire.reply(b"DATA")
+            while not wire.reader.at_eof():
+                await wire.pour(piece)
+                target.count["octets"] += len(piece)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(0.2):
+                        if (await wire.line()).startswith(b"421"):
+                            target.count["sent away"] += 1
+                            return
+
+    await target.swarm(target.many(200, 6), drip, pause=0.1)
