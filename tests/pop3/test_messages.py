@@ -6,9 +6,10 @@ import pytest
 from tests.pop3.client import Office
 
 from pillarbox.pop3.commands.top import Excerpt
-from pillarbox.pop3.maildrop import Maildrop
+from pillarbox.pop3.maildrop import READ_AHEAD
 from pillarbox.pop3.policy import Policy
 from pillarbox.pop3.reply import MessageWriter
+from pillarbox.store.api import StoreUnavailable
 from pillarbox.store.memory.mail import MemoryMail
 from pillarbox.wire.outbox import HIGH_WATER, Outbox
 
@@ -154,16 +155,69 @@ async def test_a_message_that_vanishes_half_way_breaks_the_connection(monkeypatc
 async def test_retr_reads_the_store_once(monkeypatch: pytest.MonkeyPatch) -> None:
     office = await Office.open(b"S: x\r\n\r\nbody\r\n")
     client = await office.login()
-    reads = []
-    read = Maildrop.read
-
-    async def counted(self: Maildrop, index: int, start: int, length: int) -> bytes:
-        reads.append(index)
-        return await read(self, index, start, length)
-
-    monkeypatch.setattr(Maildrop, "read", counted)
+    reads = reads_of_the_store(monkeypatch)
     await client.send(b"RETR 1\r\nTOP 1 1\r\n")
-    assert reads == [0, 0]
+    assert reads == [1, 1]
+
+
+def reads_of_the_store(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """UIDs in the order in which they are read from now on."""
+    reads = []
+    read = MemoryMail.octets
+
+    async def noted(self: MemoryMail, account: int, mailbox: int, uid: int, *part: int) -> bytes | None:
+        reads.append(uid)
+        return await read(self, account, mailbox, uid, *part)
+
+    monkeypatch.setattr(MemoryMail, "octets", noted)
+    return reads
+
+
+NUMBERED = [b"S: %d\r\n\r\n%b\r\n" % (n, b"x" * 10_000) for n in range(1, 21)]
+
+
+async def test_who_takes_one_message_after_the_other_gets_what_was_read_with_the_last(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    office = await Office.open(*NUMBERED)
+    client = await office.login()
+    reads = reads_of_the_store(monkeypatch)
+    assert (await client.send(b"RETR 1\r\n")).endswith(NUMBERED[0] + b".\r\n")
+    assert reads == [1]
+    assert (await client.send(b"RETR 2\r\n")).endswith(NUMBERED[1] + b".\r\n")
+    ahead = list(reads)
+    assert len(ahead) > 3
+    assert sum(len(NUMBERED[uid - 1]) for uid in ahead[1:]) <= READ_AHEAD
+    for number in range(3, 21):
+        assert (await client.send(b"RETR %d\r\n" % number)).endswith(NUMBERED[number - 1] + b".\r\n")
+    assert reads == list(range(1, 21))
+    await client.send(b"RETR 7\r\nRETR 3\r\n")
+    assert reads[20:] == [7, 3]
+
+
+async def test_what_was_read_ahead_is_not_sent_once_it_is_gone() -> None:
+    office = await Office.open(*NUMBERED)
+    client = await office.login()
+    await client.send(b"RETR 1\r\nRETR 2\r\n")
+    inbox = await office.store.mail.open(1, "INBOX")
+    await office.store.mail.expunge(1, inbox.mailbox, [3], deleted_only=False)
+    assert (await client.say("RETR 3")).startswith("-ERR [SYS/TEMP]")
+    assert (await client.send(b"RETR 4\r\n")).endswith(NUMBERED[3] + b".\r\n")
+
+
+async def test_a_message_that_cannot_be_read_harms_only_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    office = await Office.open(*NUMBERED)
+    client = await office.login()
+    read = MemoryMail.octets
+
+    async def broken(self: MemoryMail, account: int, mailbox: int, uid: int, *part: int) -> bytes | None:
+        if uid == 4:
+            raise StoreUnavailable("the disk is tired")
+        return await read(self, account, mailbox, uid, *part)
+
+    monkeypatch.setattr(MemoryMail, "octets", broken)
+    answers = [await client.send(b"RETR %d\r\n" % number) for number in range(1, 7)]
+    assert [answer[:3] for answer in answers] == [b"+OK", b"+OK", b"+OK", b"-ER", b"+OK", b"+OK"]
 
 
 @pytest.mark.parametrize("gone", [ConnectionResetError, BrokenPipeError])

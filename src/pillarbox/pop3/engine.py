@@ -83,7 +83,7 @@ class Pop3Engine:
         """Run what is complete."""
         self._running = True
         try:
-            while self.want is Want.OCTETS and not self._stopping and await self._step():
+            while self._lines.octets and self.want is Want.OCTETS and not self._stopping and await self._step():
                 await self.out.drain()
         except Disconnect as reason:
             self._close(str(reason))
@@ -160,13 +160,13 @@ class Pop3Engine:
         return self.policy.sasl_line if self.session.dialogue or start.upper() == b"AUTH " else self.policy.command_line
 
     async def _command(self, line: bytes) -> bytes:
-        if self.session.state is State.AUTHORIZATION:
+        session = self.session
+        if session.state is State.AUTHORIZATION:
             self._commands += 1
             if self._commands > self.policy.commands_before_login:
                 raise Disconnect("Too many commands without a login")
         name, _, argument = line.partition(b" ")
         entry = TABLE.get(name) or TABLE.get(name.upper())
-        session = self.session
         if entry is None:
             if session.state is State.AUTHORIZATION and (name.upper() in _HTTP or b" HTTP/" in line):
                 self.link.emit("http_on_mail_port")

@@ -5,13 +5,19 @@ Invariants:
   for the next session; what is expunged keeps its number and cannot be read any more.
 - Nothing is removed before QUIT, and then all of it in one transaction.
 - The snapshot costs nothing: it is the view's own arrays with a count (see `store.view`).
+- What was read ahead is sent only while its message is still there.
 """
 
 from collections.abc import Iterator
 
 from pillarbox.pop3.errors import BadSyntax, Refused
-from pillarbox.store.api import INBOX, Store
+from pillarbox.store.api import INBOX, Store, StoreError
 from pillarbox.store.view import MailboxView
+
+READ_AHEAD = 64 * 1024
+"""Octets of a message and the next ones that are read at once, and so at most kept for a session: a few of usual size."""
+
+_GONE = "The message was deleted by another program meanwhile; log in again for a new list"
 
 
 class MaildropLocks:
@@ -35,7 +41,7 @@ class MaildropLocks:
 class Maildrop:
     """Messages by index (message number - 1). `deleted` are the indexes marked by DELE."""
 
-    __slots__ = ("_sizes", "_store", "_uids", "_unique_ids", "_view", "count", "deleted")
+    __slots__ = ("_ahead", "_last", "_sizes", "_store", "_uids", "_unique_ids", "_view", "count", "deleted")
 
     def __init__(self, store: Store, view: MailboxView) -> None:
         self._store = store
@@ -45,6 +51,8 @@ class Maildrop:
         self.count = len(view.uids)
         self.deleted: set[int] = set()
         self._unique_ids: list[str | None] | None = None
+        self._ahead: dict[int, bytes] = {}  # beginnings of messages that were read and not yet asked for
+        self._last = -2  # the message that was asked for last
 
     @classmethod
     async def open(cls, store: Store, account: int) -> "Maildrop":
@@ -75,14 +83,47 @@ class Maildrop:
         """Octets of all messages that are not marked as deleted."""
         return sum(self._sizes[: self.count]) - sum(self._sizes[i] for i in self.deleted)
 
+    async def beginning(self, index: int, length: int) -> bytes:
+        """The first so many octets of a message. Raises Refused when it is gone.
+
+        Who takes one message after the other gets the next ones out of memory: reading some at once costs less than half.
+        """
+        in_order, self._last = index == self._last + 1, index
+        if index in self._ahead:
+            octets = self._ahead.pop(index) if self._view.index(self._uids[index]) >= 0 else None
+        else:
+            stop = self._end_of_run(index) if in_order else index + 1
+            try:
+                octets = await self._read_run(index, stop, length)
+            except StoreError:
+                if stop == index + 1:
+                    raise
+                octets = await self._read_run(index, index + 1, length)  # it was another one that cannot be read
+        if octets is None:
+            raise Refused(_GONE, "SYS/TEMP")
+        return octets
+
+    def _end_of_run(self, index: int) -> int:
+        """The index behind those that are worth reading together with this one."""
+        room = READ_AHEAD - self._sizes[index]
+        for i in range(index + 1, self.count):
+            room -= self._sizes[i]
+            if room < 0:
+                return i
+        return self.count
+
+    async def _read_run(self, index: int, stop: int, length: int) -> bytes | None:
+        view, uids = self._view, self._uids[index:stop]
+        octets, *ahead = await self._store.mail.contents(view.account, view.mailbox, uids, [length] * len(uids))
+        self._ahead = {i: more for i, more in enumerate(ahead, index + 1) if more is not None}
+        return octets
+
     async def read(self, index: int, start: int, length: int) -> bytes:
         """A part of a message. Raises Refused when it is gone."""
         view = self._view
         octets = await self._store.mail.octets(view.account, view.mailbox, self._uids[index], start, length)
         if octets is None:
-            raise Refused(
-                "The message was deleted by another program meanwhile; log in again for a new list", "SYS/TEMP"
-            )
+            raise Refused(_GONE, "SYS/TEMP")
         return octets
 
     async def unique_ids(self) -> list[str | None]:

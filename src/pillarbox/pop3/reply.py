@@ -63,14 +63,18 @@ class MessageWriter:
         if not octets:
             return
         if not self._blank:
-            joint = self._tail + octets[:2]
-            self._blank = b"\n\r\n" in joint or b"\n\r\n" in octets or b"\n\n" in joint or b"\n\n" in octets
+            self._blank = b"\n\r\n" in octets or b"\n\n" in octets or _blank_joint(self._tail + octets[:2])
         if octets[0] == 0x2E and self._tail[-1] == 0x0A:
             self._out.write(b".")
-        self._tail = octets[-2:] if len(octets) >= 2 else (self._tail + octets)[-2:]
+        self._tail = octets[-2:] if len(octets) >= 2 else self._tail[-1:] + octets
         self._out.write(octets.replace(b"\n.", b"\n..") if _DOT_LINE.search(octets) else octets)
 
     def end(self) -> bytes:
         """What ends the reply."""
         line_end = b"" if self._tail == b"\r\n" else b"\r\n"
         return line_end + (END if self._blank else b"\r\n" + END)
+
+
+def _blank_joint(octets: bytes) -> bool:
+    """Whether an empty line lies where two pieces meet."""
+    return b"\n\r\n" in octets or b"\n\n" in octets

@@ -31,8 +31,8 @@ def _nobody() -> None:
 
 
 class Session:
-    """What one connection has reached. `then` is what the connection does after the reply; `on_closed` is called when the
-    account was removed or its password changed."""
+    """What one connection has reached. `state` is where it stands; `then` is what the connection does after the reply;
+    `on_closed` is called when the account was removed or its password changed."""
 
     def __init__(
         self,
@@ -55,16 +55,12 @@ class Session:
         self.dialogue: Dialogue | None = None
         self.identity: Identity | None = None
         self.failed_logins = 0
+        self.state = State.AUTHORIZATION
         self.then = Want.OCTETS
         self._drop: Maildrop | None = None
         self._locks = locks
         self._on_closed = on_closed
         self._stop_watching: Callable[[], None] = _nobody
-
-    @property
-    def state(self) -> State:
-        """Where the session stands."""
-        return State.AUTHORIZATION if self._drop is None else State.TRANSACTION
 
     @property
     def maildrop(self) -> Maildrop:
@@ -110,6 +106,7 @@ class Session:
         except BaseException:
             self.close()
             raise
+        self.state = State.TRANSACTION
         self._stop_watching = self.store.changes.watch(who.account, self._changed)
         self.link.emit("login", mechanism=mechanism, account=who.address)
         return ok(f"{self._drop.count} messages")
@@ -126,4 +123,5 @@ class Session:
         self._stop_watching()
         self._stop_watching = _nobody
         self._drop = None
+        self.state = State.AUTHORIZATION
         self.dialogue = None

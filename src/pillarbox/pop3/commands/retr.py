@@ -2,7 +2,7 @@
 
 from pillarbox.pop3.errors import Disconnect, Refused
 from pillarbox.pop3.registry import State, command
-from pillarbox.pop3.reply import MessageWriter, ok
+from pillarbox.pop3.reply import MessageWriter
 from pillarbox.pop3.session import Session
 
 
@@ -12,8 +12,8 @@ async def retr(session: Session, argument: bytes) -> bytes:
     drop, out, piece = session.maildrop, session.out, session.policy.piece
     index = drop.index(argument.strip())
     size = drop.size(index)
-    octets = await drop.read(index, 0, piece)
-    out.write(ok(f"{size} octets"))
+    octets = await drop.beginning(index, piece)
+    out.write(b"+OK %d octets\r\n" % size)
     writer = MessageWriter(out)
     writer.write(octets)
     at = len(octets)
