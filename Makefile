@@ -10,7 +10,7 @@ help:
 	@echo "make run      start a demo mail server on unprivileged ports"
 	@echo "make test     run the tests"
 	@echo "make check    format, lint, types, import directions, sizes (these alone: make lint), and the tests"
-	@echo "make interop  round trips with real mail programs (needs curl, swaks, msmtp, isync, fetchmail, mutt, gsasl; as root, with sslscan, testssl.sh, nmap)"
+	@echo "make interop  round trips with real mail programs (needs curl, swaks, msmtp, isync, fetchmail, mutt, gsasl, haproxy; as root, with sslscan, testssl.sh, nmap)"
 	@echo "make scan     sslscan, testssl.sh and nmap look at all seven ports (as root)"
 	@echo "make crash    kill the server under load, and look whether anything is lost: make crash [KILLS=50] [SEED=2] [PREFIXES=150]"
 	@echo "make soak     mixed load for long, looking at memory, descriptors, lag and the log: make soak [MINUTES=10]"

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from fuzz.targets import access, engines, mail, message, observe, server, store, tls, words
+from fuzz.targets import access, engines, mail, message, observe, server, store, tls, wire, words
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "imap": engines.imap,
@@ -19,6 +19,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "header": mail.header,
     "message": message.message,
     "mime": mail.mime,
+    "proxy": wire.proxy,
     "parameter": mail.parameter,
     "text": mail.text,
     "transcript": observe.transcript,

@@ -29,6 +29,15 @@ BAD = [
         '[access]\nnever_refused = ["home"]',
         '`access.never_refused`: \'home\' is not a network. It looks like "192.0.2.0/24" or "2001:db8::/32".',
     ),
+    (
+        '[listeners.imaps]\nproxy_from = ["192.0.2.1/24"]',
+        "`listeners.imaps.proxy_from`: '192.0.2.1/24' is not a network: 192.0.2.1/24 has host bits set. "
+        'It looks like "192.0.2.7/32".',
+    ),
+    (
+        '[listeners.smtp]\nproxy_from = ["::/0"]',
+        "`listeners.smtp.proxy_from`: '::/0' is everybody, and any client could claim any address. Name the proxies alone.",
+    ),
     ("[access]\nfirst_delay = 10", "`access.first_delay` is longer than `access.longest_delay`."),
     ("[relay]\nfirst_wait = 0", "`relay.first_wait` is to be more than 0."),
     ("data = 1", "`data` is to be text in quotes, not a whole number."),

@@ -19,6 +19,7 @@ from pillarbox.net.lifeline import Lifeline
 from pillarbox.net.tls import TlsError, TlsLayer
 from pillarbox.net.turns import LARGE_READ, LARGE_READS, SLICE
 from pillarbox.wire.engine import BACKLOG_LIMIT, Link, Want
+from pillarbox.wire.proxy_header import Origin
 
 _UNNAMED = ("", 0)
 
@@ -26,10 +27,11 @@ _UNNAMED = ("", 0)
 class Connection(Lifeline):
     """The one asyncio.Protocol of the server."""
 
-    __slots__ = ("_ringing", "_unprocessed")
+    __slots__ = ("_origin", "_ringing", "_unprocessed")
 
-    def __init__(self, service: Service, connections: Connections) -> None:
+    def __init__(self, service: Service, connections: Connections, origin: Origin | None = None) -> None:
         super().__init__(service, connections)
+        self._origin = origin
         self._unprocessed = 0
         self._ringing = False
 
@@ -41,6 +43,10 @@ class Connection(Lifeline):
         traffic = self._traffic
         peer, peer_port = (transport.get_extra_info("peername") or _UNNAMED)[:2]
         local, local_port = (transport.get_extra_info("sockname") or _UNNAMED)[:2]
+        through = {}
+        if origin := self._origin:
+            through["proxy"] = peer
+            peer, peer_port, local, local_port = origin.peer, origin.peer_port, origin.local, origin.local_port
         self._link = Link(peer, peer_port, local, local_port, self._all.next_id(), None, self._emit, traffic.commands)
         admitted = self._all.admit(peer, self._service, self.make_room)
         if isinstance(admitted, str):
@@ -62,7 +68,7 @@ class Connection(Lifeline):
             self._all.wheel.sooner(self, self._all.limits.login)
         if self._service.messages and not self._service.login:
             self._be_patient()
-        self._emit("connected", service=self._service.name)
+        self._emit("connected", service=self._service.name, **through)
         self._tap = self._all.observer.tap(self._link, self._service.name)
         if self._service.implicit_tls:
             self._start_tls()

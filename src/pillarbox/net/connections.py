@@ -7,6 +7,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
 from typing import Protocol
 
 from pillarbox.net.admission import Admission, AdmissionLimits, Ticket
@@ -21,7 +22,8 @@ from pillarbox.wire.engine import Engine, Link
 @dataclass(frozen=True, slots=True)
 class Service:
     """What one listener offers. `login` for ports where people log in, `messages` for those where messages are handed over;
-    `refusal` is said to a peer that is one too many."""
+    `refusal` is said to a peer that is one too many. `proxies`: networks from which connections come with a header of the
+    PROXY protocol, and from nowhere else."""
 
     name: str
     engine: Callable[[Link], Engine]
@@ -30,6 +32,7 @@ class Service:
     login: bool = False
     messages: bool = False
     refusal: bytes = b""
+    proxies: tuple[IPv4Network | IPv6Network, ...] = ()
 
     def context(self) -> ssl.SSLContext:
         """For a new TLS connection."""

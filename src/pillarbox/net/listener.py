@@ -8,6 +8,7 @@ from collections.abc import MutableMapping, Sequence
 
 from pillarbox.net.connection import Connection
 from pillarbox.net.connections import Connections, Service
+from pillarbox.net.proxied import ProxiedConnection
 
 BACKLOG = 512
 """Connections the kernel may hold for us while the loop is busy."""
@@ -152,6 +153,7 @@ class Listener:
         self._connections = connections
         connections.traffic[service.name]  # none yet, which is to be seen
         self._servers: list[asyncio.Server] = []
+        self._without_header: set[ProxiedConnection] = set()
 
     @property
     def addresses(self) -> list[tuple[str, int]]:
@@ -162,16 +164,21 @@ class Listener:
         """Accept connections from now on."""
         for listening in self._sockets:
             self._servers.append(
-                await self._connections.loop.create_server(
-                    lambda: Connection(self.service, self._connections), sock=listening, backlog=BACKLOG
-                )
+                await self._connections.loop.create_server(self._accept, sock=listening, backlog=BACKLOG)
             )
+
+    def _accept(self) -> asyncio.Protocol:
+        if self.service.proxies:
+            return ProxiedConnection(self.service, self._connections, self._without_header)
+        return Connection(self.service, self._connections)
 
     def stop(self) -> None:
         """Accept no more; connections that stand are not touched."""
         for server in self._servers:
             server.close()
         self._servers.clear()
+        for connection in list(self._without_header):
+            connection.abort()
         for listening in self._sockets:
             listening.close()
         self._sockets.clear()

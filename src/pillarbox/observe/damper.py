@@ -8,7 +8,7 @@ from collections import Counter
 PROVOKED = frozenset((
     "refused", "made_room", "tls_failed", "tls_without_stls", "login_failed", "login_refused", "login_deferred", "hung_up",
     "recipient_refused", "message_refused", "starttls_injection", "http_on_mail_port", "password_in_clear", "write_stalled",
-    "maildrop_in_use", "store_failed", "too_slow",
+    "maildrop_in_use", "proxy_refused", "store_failed", "too_slow",
 ))  # fmt: skip
 """Events that need neither an account nor a message that is taken, or that a broken disk repeats for each command."""
 

@@ -34,6 +34,7 @@ EVENT_LEVELS = {
     "notice_failed": logging.ERROR,
     "refused": logging.WARNING,
     "made_room": logging.WARNING,
+    "proxy_refused": logging.WARNING,
     "lines_left_out": logging.WARNING,
     "write_stalled": logging.INFO,
     "starttls_injection": logging.WARNING,

@@ -223,6 +223,8 @@ def _check_names(config: Config) -> None:
 def _check_listeners(config: Config) -> None:
     taken: dict[tuple[str, int], str] = {}
     for name, listener in config.listeners.named().items():
+        for network in listener.proxy_from:
+            _check_proxy(f"listeners.{name}.proxy_from", network)
         if listener.security == "none" and name != "smtp":
             raise ConfigError(
                 f'`listeners.{name}.security = "none"` would send passwords in the clear, where everyone on the way can '
@@ -247,6 +249,17 @@ def _check_access(config: Config) -> None:
             ) from None
     if config.access.first_delay > config.access.longest_delay:
         raise ConfigError("`access.first_delay` is longer than `access.longest_delay`")
+
+
+def _check_proxy(key: str, network: str) -> None:
+    try:
+        everybody = ip_network(network).prefixlen == 0
+    except ValueError as error:
+        raise ConfigError(f"`{key}`: {network!r} is not a network: {error}", 'It looks like "192.0.2.7/32".') from None
+    if everybody:
+        raise ConfigError(
+            f"`{key}`: {network!r} is everybody, and any client could claim any address", "Name the proxies alone."
+        )
 
 
 def _check_relay(config: Config) -> None:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from ipaddress import ip_network
 
 from pillarbox.access import policy as access
 from pillarbox.access.service import Access
@@ -75,6 +76,7 @@ def make_services(parts: Parts) -> dict[str, Service]:
             login=name != "smtp",
             messages=PROTOCOLS[name] == "smtp",
             refusal=_REFUSALS[PROTOCOLS[name]],
+            proxies=tuple(map(ip_network, listener.proxy_from)),
         )
         for name, listener in parts.config.listeners.named().items()
         if listener.enabled

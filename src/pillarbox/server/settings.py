@@ -28,6 +28,13 @@ class Listener(Struct, frozen=True, forbid_unknown_fields=True):
             "password before that. `none`: no TLS at all; refused wherever people log in."
         ),
     ] = "starttls"
+    proxy_from: Annotated[
+        list[str],
+        Meta(
+            description="Networks of load balancers (HAProxy and others) that send the PROXY protocol, version 1 or 2, before "
+            "all else: the client's address is taken from it. Others are refused at this port then."
+        ),
+    ] = field(default_factory=list)
 
 
 class Listeners(Struct, frozen=True, forbid_unknown_fields=True):
