@@ -32,7 +32,9 @@ def program(name: str) -> str:
     if path is None:
         if os.environ.get("CI"):
             pytest.fail(f"{name} is not installed, and in CI nothing is skipped")
-        pytest.skip(f"{name} is not installed: apt-get install curl swaks msmtp isync fetchmail mutt openssl gsasl haproxy")
+        pytest.skip(
+            f"{name} is not installed: apt-get install curl swaks msmtp isync fetchmail mutt openssl gsasl haproxy"
+        )
     return path
 
 

@@ -23,7 +23,11 @@ pytestmark = pytest.mark.interop
 
 ALICE, PASSWORD = "alice@example.test", "correct horse battery"
 CLIENT = "127.0.0.5"
-VERSIONS = {"send-proxy": "check-send-proxy", "send-proxy-v2": "check-send-proxy", "send-proxy-v2-ssl-cn": "check-send-proxy"}
+VERSIONS = {
+    "send-proxy": "check-send-proxy",
+    "send-proxy-v2": "check-send-proxy",
+    "send-proxy-v2-ssl-cn": "check-send-proxy",
+}
 
 
 @dataclass
@@ -124,7 +128,9 @@ async def test_round_trip_and_addresses(proxied: Proxied, token: str) -> None:
 
 async def test_nobody_gets_in_beside_the_proxy(proxied: Proxied) -> None:
     def beside() -> bytes:
-        with socket.create_connection(proxied.server.addresses["smtp"], source_address=(CLIENT, 0), timeout=10) as client:
+        with socket.create_connection(
+            proxied.server.addresses["smtp"], source_address=(CLIENT, 0), timeout=10
+        ) as client:
             try:
                 return client.recv(100)
             except ConnectionResetError:

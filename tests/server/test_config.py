@@ -31,8 +31,10 @@ BAD = [
     ),
     (
         '[listeners.imaps]\nproxy_from = ["192.0.2.1/24"]',
-        "`listeners.imaps.proxy_from`: '192.0.2.1/24' is not a network: 192.0.2.1/24 has host bits set. "
-        'It looks like "192.0.2.7/32".',
+        (
+            "`listeners.imaps.proxy_from`: '192.0.2.1/24' is not a network: 192.0.2.1/24 has host bits set. "
+            'It looks like "192.0.2.7/32".'
+        ),
     ),
     (
         '[listeners.smtp]\nproxy_from = ["::/0"]',

@@ -28,7 +28,10 @@ _TCP = re.compile(
 _UNKNOWN = re.compile(rb"PROXY UNKNOWN(?: [!-~ ]*)?")
 _VERSION = 0x20  # the upper half of the 13th octet
 _LOCAL, _PROXY = 0, 1  # its lower half
-_ADDRESSES: dict[int, tuple[int, Callable[[bytes], IPv4Address | IPv6Address]]] = {0x11: (4, IPv4Address), 0x21: (16, IPv6Address)}  # TCP over IPv4 and IPv6: octets of an address
+_ADDRESSES: dict[int, tuple[int, Callable[[bytes], IPv4Address | IPv6Address]]] = {
+    0x11: (4, IPv4Address),
+    0x21: (16, IPv6Address),
+}  # TCP over IPv4 and IPv6: octets of an address
 _NO_ADDRESS = {0x00: 0, 0x31: 216}  # unspecified, and a Unix socket: taken, and its addresses passed over
 
 
@@ -120,4 +123,3 @@ def _binary(octets: bytes) -> Header | None:
 def _plain(address: IPv4Address | IPv6Address) -> str:
     """As text; an IPv4 address stays one when it is dressed up as IPv6, so that it is counted as what it is."""
     return str(getattr(address, "ipv4_mapped", None) or address)
-
