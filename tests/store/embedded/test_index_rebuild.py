@@ -14,13 +14,15 @@ from pillarbox.store.embedded.text_index import TEXT_FILE
 from pillarbox.store.spool import Spool
 from pillarbox.store.upkeep import Indexed
 
-COUNT = 3 * indexer.STEP
+STEP = 50
+COUNT = 3 * STEP
 
 
 @pytest.fixture(autouse=True)
 def _still(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is indexed by itself."""
     monkeypatch.setattr(indexer, "_TICK", 3600)
+    monkeypatch.setattr(indexer, "STEP", STEP)
 
 
 def text(n: int) -> bytes:
@@ -45,7 +47,7 @@ async def test_searches_stay_right_during_a_rebuild(store: EmbeddedStore, alice:
             assert named is not None
             assert set(elephants) <= set(named)
             assert len(named) < len(elephants) + waiting
-            waiting -= indexer.STEP
+            waiting -= STEP
         assert await store.mail.may_hold(alice, inbox, "elephants") == elephants
         assert await store.indexer.status() == [Indexed(alice, COUNT, 0, 0)]
 
@@ -73,7 +75,7 @@ async def test_it_goes_on_after_a_restart(whole: bool, store: EmbeddedStore, ali
     await store.close()
     again = await EmbeddedStore.open(folder)
     [before] = await again.indexer.status()
-    assert before.waiting == COUNT - indexer.STEP
+    assert before.waiting == COUNT - STEP
     await again.indexer.catch_up()
     assert await again.mail.may_hold(alice, inbox, "elephants") == elephants
     await again.close()
@@ -102,8 +104,27 @@ async def test_what_is_expunged_leaves_the_list_too(store: EmbeddedStore, alice:
     writer = text_index.connect(store._place.directory, writer=True)
     assert text_index.list_length(writer) == 0
     assert writer.execute("SELECT count(*) FROM partial").get == 0
-    assert len(writer.execute("SELECT rowid FROM texts('\"gir\"')").fetchall()) == 6
+    assert len(writer.execute("SELECT rowid FROM texts(?)", (text_index.terms("gir"),)).fetchall()) == 6
     writer.close()
+
+
+@pytest.mark.parametrize("version", [1, 99])
+async def test_an_index_of_another_version_is_made_anew(  # type: ignore[no-untyped-def]
+    version, store, alice, folder, observed
+):
+    inbox, elephants = await fill(store, alice, 9)
+    await store.indexer.catch_up()
+    await store.close()
+    connection = apsw.Connection(str(folder / TEXT_FILE))
+    connection.execute("INSERT INTO texts (texts) VALUES ('delete-all')")
+    connection.pragma("user_version", version)
+    connection.close()
+    again = await EmbeddedStore.open(folder, observer=observed)
+    assert await again.indexer.status() == [Indexed(alice, 9, 9, 0)]
+    await again.indexer.catch_up()
+    assert await again.mail.may_hold(alice, inbox, "elephants") == elephants
+    assert observed == []
+    await again.close()
 
 
 def truncated(path: Path) -> None:
@@ -118,7 +139,7 @@ def garbage_first(path: Path) -> None:
 def another_database(path: Path) -> None:
     path.unlink()
     connection = apsw.Connection(str(path))
-    connection.execute("CREATE TABLE texts (a); PRAGMA user_version = 1")
+    connection.execute(f"CREATE TABLE texts (a); PRAGMA user_version = {text_index._VERSION}")
     connection.close()
 
 

@@ -93,6 +93,27 @@ async def test_every_message_that_holds_a_needle_is_named(seed: int, home: Embed
         assert await may_hold(home, needle) is None
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_an_entry_has_the_trigrams_of_every_piece_of_its_text(seed: int) -> None:
+    source = random.Random(seed)
+    for _ in range(100):
+        text = "".join(source.choices('ab1"é日\ud800\0 \n\u2003', k=source.randrange(3, 40)))
+        entry = text_index.entry(text)
+        start = source.randrange(len(text))
+        query = text_index.terms(text[start : start + source.randrange(1, 12)])
+        assert all(each[1:-1].replace('""', '"') in entry for each in (query.split(" AND ") if query else ()))
+
+
+async def test_short_words_are_told_apart(home: EmbeddedStore) -> None:
+    uids = await put(home, [b"Subject: %d\r\n\r\ncall 06 12 34 %d 78 now\r\n" % (n, n) for n in range(40, 60)])
+    await home.indexer.catch_up()
+    assert await may_hold(home, "06 12 34 56 78") == [uids[16]]
+    assert await may_hold(home, "6 12 34 5") == uids
+    assert await may_hold(home, "06 13 34") == []
+    assert await may_hold(home, "06 12") == uids
+    assert await may_hold(home, "1 2") is None
+
+
 async def test_it_survives_a_restart_and_ids_that_come_again(home: EmbeddedStore, tmp_path: Path) -> None:
     [uid] = await put(home, [b"Subject: first\r\n\r\nelephants\r\n"])
     await home.indexer.catch_up()
@@ -104,7 +125,7 @@ async def test_it_survives_a_restart_and_ids_that_come_again(home: EmbeddedStore
     await again.close()
     # An index that is ahead of the store, as after restoring an older backup, forgets what it knows too much.
     connection = text_index.connect(tmp_path / "store", writer=True)
-    text_index.add(connection, [(blob, "elephants", True) for blob in range(50, 60)], [61], [], 61)
+    text_index.add(connection, [(blob, text_index.entry("elephants"), True) for blob in range(50, 60)], [61], [], 61)
     connection.close()
     restored = await EmbeddedStore.open(tmp_path / "store")
     new = await put(restored, [b"Subject: %d\r\n\r\ngiraffes\r\n" % n for n in range(80)])
@@ -161,7 +182,7 @@ async def test_copies_are_found_and_what_went_leaves_the_index(home: EmbeddedSto
     await home._sweeper.sweep()
     await home.indexer.catch_up()
     reader = text_index.connect(tmp_path / "store", writer=False)
-    assert len(reader.execute("SELECT rowid FROM texts('\"ele\"')").fetchall()) == 2
+    assert len(reader.execute("SELECT rowid FROM texts(?)", (text_index.terms("ele"),)).fetchall()) == 2
     reader.close()
     assert await may_hold(home, "elephants") == [uids[2]]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pillarbox.mail.full_text import full_text
 from pillarbox.store.api import StoreError
 from pillarbox.store.embedded.reading import BlobReader
-from pillarbox.store.embedded.text_index import Text
+from pillarbox.store.embedded.text_index import Text, entry
 from pillarbox.store.embedded.writer import Observer
 
 STEP_OCTETS = 4 * 1024 * 1024
@@ -28,7 +28,7 @@ Row = tuple[int, int, int]
 
 @dataclass(slots=True)
 class Read:
-    """What was read of some blobs: their texts, and those that have none."""
+    """What was read of some blobs: entries of their texts, and those that have none."""
 
     texts: list[Text] = field(default_factory=list)
     unread: list[int] = field(default_factory=list)
@@ -75,8 +75,13 @@ class BlobTexts:
             return None
         try:
             if size <= _AT_ONCE:
-                return (blob, *full_text(octets))
-            return (blob, *await asyncio.to_thread(full_text, octets))
+                return _entry(blob, octets)
+            return await asyncio.to_thread(_entry, blob, octets)
         except Exception as error:  # a fault of ours must not stop the index: the message is read instead
             self._observer("index_text_failed", reason=f"{type(error).__name__}: {error}", blob=blob)
             return None
+
+
+def _entry(blob: int, octets: bytes) -> Text:
+    text, is_whole = full_text(octets)
+    return blob, entry(text), is_whole

@@ -24,8 +24,8 @@ from pillarbox.store.upkeep import Indexed
 P = ParamSpec("P")
 T = TypeVar("T")
 
-STEP = 50
-"""Messages that one transaction of the index takes: some 20 ms of a thread, without the interpreter's lock."""
+STEP = 200
+"""Messages that one transaction of the index takes: at most some 200 ms of a thread, without the interpreter's lock."""
 
 SMALL_STEP = 20
 """The same while mail arrives without a pause."""
@@ -318,7 +318,7 @@ class Indexer:
         rows: list[Row] = query(self._near, f"{_BLOBS} id <= ? ORDER BY random() LIMIT ?", (self._mark, _SAMPLE))
         for blob, text, _ in (await self._read(rows)).texts:
             start = max(0, len(text) // 2 - _NEEDLE)
-            terms = text_index.terms(text[start : start + _NEEDLE].replace("\0", " "))
+            terms = text_index.query_of([text[start : start + _NEEDLE]])
             if terms is not None and not await self._ask(text_index.names, blob, terms):
                 return f"it does not know what blob {blob} says"
         return ""

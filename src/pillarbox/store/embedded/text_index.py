@@ -3,6 +3,11 @@
 It is derived data in a file of its own, so that nothing here ever holds up a commit: lost or damaged, it is made again.
 It names every message whose folded text holds the needle, and some that do not; whoever asks reads those.
 
+What is put into it is not the text but its words, each once (`entry`): a needle lies inside of words, or reaches from one
+into the next, which the spaces around them show. That is half of the trigrams, and a fraction where people quote each other.
+Their octets are exchanged for others, because FTS5 keeps what it collects in a table of hashes that are alike for trigrams of
+ASCII (13 of them on one place for the mail of an hour, now one).
+
 Blobs up to `mark` are in it; above it, and those in `partial`, count as holding everything. Blob ids are never given again
 while a process runs; entries above the last id that it found when it started are dropped then. `again` lists blobs up to the
 mark that are still to be put into it, anew or at all; they are in `partial` too.
@@ -11,6 +16,7 @@ been taken out may be back.
 """
 
 import os
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -37,19 +43,45 @@ DAMAGE = (
 
 _MAX_TERMS = 16  # trigrams of a long needle that are looked up: more exclude hardly any message
 
-_VERSION = 1
-_SCHEMA = """
+_HASH_SIZE = 16 * 1024 * 1024  # octets that FTS5 collects before it writes: all of a step
+_MERGED = 8  # runs of entries that become one: half as many times that each entry is written again as with the usual four
+
+_VERSION = 2
+_SCHEMA = f"""
     CREATE VIRTUAL TABLE texts USING fts5(
         text, content='', contentless_delete=1, detail=none, tokenize='trigram case_sensitive 1');
+    INSERT INTO texts (texts, rank) VALUES ('hashsize', {_HASH_SIZE});
+    INSERT INTO texts (texts, rank) VALUES ('automerge', {_MERGED});
     CREATE TABLE partial (blob INTEGER PRIMARY KEY);
     CREATE TABLE progress (mark INTEGER NOT NULL, origin INTEGER NOT NULL);
 """
 _TABLES = ("texts", "partial", "progress", "again")
 
 Text = tuple[int, str, bool]
-"""A blob, its folded text, and whether that is all of it."""
+"""A blob, the entry of its text, and whether that is all of it."""
 
 _json = msgspec.json.Encoder()
+
+_USUAL = b"etaoinsrhldcumfpgwybvkxjqz0123456789.-/:_@=,<>()\"'+&;?!#%*"
+_EXCHANGED = bytes(
+    octet if octet <= 32 or octet > 126 else 0x80 + 29 * (_USUAL.find(octet) % 64) % 64 for octet in range(256)
+)
+_INK = re.compile(r"[!-~]+")
+
+
+def entry(text: str) -> str:
+    """What the index is given of a folded text: its words, each once and in no order, a space around each."""
+    text = text.replace("\0", " ")  # NUL would end it
+    if not text.isascii():
+        text = text.encode("utf-8", "replace").decode()  # half a surrogate pair
+    return _exchanged(f" {' '.join(set(text.split()))} ")
+
+
+def _exchanged(text: str) -> str:
+    """Each character for always the same other one: two octets of UTF-8 that differ in six bits."""
+    if text.isascii():
+        return text.encode().translate(_EXCHANGED).decode("latin-1")
+    return _INK.sub(lambda found: _exchanged(found[0]), text)
 
 
 def connect(directory: Path, *, writer: bool) -> apsw.Connection:
@@ -134,10 +166,7 @@ def replace(connection: apsw.Connection, texts: Sequence[Text], unread: Sequence
 
 def _insert(connection: apsw.Connection, texts: Sequence[Text]) -> None:
     """One statement for all of them: SQLite then never asks for the interpreter's lock, which others need meanwhile."""
-    rows = [
-        (blob, text.replace("\0", " ").encode("utf-8", "replace").decode()) for blob, text, _ in texts
-    ]  # NUL ends it
-    connection.execute(_INSERT, (_json.encode(rows).decode(),))
+    connection.execute(_INSERT, (_json.encode([(blob, text) for blob, text, _ in texts]).decode(),))
     partial = [blob for blob, _, is_whole in texts if not is_whole]
     connection.executemany("INSERT OR IGNORE INTO partial VALUES (?)", ((blob,) for blob in partial))
 
@@ -178,7 +207,25 @@ def terms(needle: str) -> str | None:
     """A folded needle as a query; None when the index cannot help with it."""
     if len(needle) < MIN_NEEDLE or "\0" in needle or any(0xD800 <= ord(c) <= 0xDFFF for c in needle):
         return None
-    trigrams = list(dict.fromkeys(needle[i : i + MIN_NEEDLE] for i in range(len(needle) - MIN_NEEDLE + 1)))
+    # What has white space before it begins a word of the text, what has some behind it ends one.
+    pieces = needle.split()
+    if not pieces:
+        return None
+    if needle[0].isspace():
+        pieces[0] = " " + pieces[0]
+    if needle[-1].isspace():
+        pieces[-1] += " "
+    spaced = [" " * (i > 0) + piece + " " * (i < len(pieces) - 1) for i, piece in enumerate(pieces)]
+    return query_of(_exchanged(piece) for piece in spaced)
+
+
+def query_of(pieces: Iterable[str]) -> str | None:
+    """A query for entries that hold all of these pieces of an entry; None when it would name all."""
+    trigrams = list(
+        dict.fromkeys(piece[i : i + MIN_NEEDLE] for piece in pieces for i in range(len(piece) - MIN_NEEDLE + 1))
+    )
+    if not trigrams:
+        return None
     step = max(1, len(trigrams) // _MAX_TERMS)
     return " AND ".join('"' + each.replace('"', '""') + '"' for each in trigrams[::step][:_MAX_TERMS])
 
