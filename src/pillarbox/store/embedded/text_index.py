@@ -44,7 +44,9 @@ DAMAGE = (
 _MAX_TERMS = 16  # trigrams of a long needle that are looked up: more exclude hardly any message
 
 _HASH_SIZE = 16 * 1024 * 1024  # octets that FTS5 collects before it writes: all of a step
-_MERGED = 8  # runs of entries that become one: half as many times that each entry is written again as with the usual four
+_MERGED = (
+    8  # runs of entries that become one: half as many times that each entry is written again as with the usual four
+)
 
 _VERSION = 2
 _SCHEMA = f"""
