@@ -218,6 +218,9 @@ class Cursor:
         found = self.match(_SET)
         if found is None:
             raise BadSyntax("Expected a set of message numbers")
+        if found[0].isdigit():  # one message: the commonest, and quickly read
+            number = _place(found[0])
+            return MessageSet(((number, number),), by_uid=by_uid)
         ranges = []
         parts = dict.fromkeys(found[0].split(b","))
         if len(parts) > MAX_RANGES:

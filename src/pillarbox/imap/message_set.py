@@ -22,6 +22,11 @@ class MessageSet(msgspec.Struct, frozen=True):
 
         Sequence numbers above `count` come back as positions that do not exist: the caller decides.
         """
+        if len(self.ranges) == 1:
+            ((low, high),) = self._ordered((uids[count - 1] if count else 0) if self.by_uid else count)
+            if self.by_uid:
+                low, high = bisect_left(uids, low, 0, count) + 1, bisect_right(uids, high, 0, count)
+            return [range(low - 1, high)] if 0 < low <= high else []
         if not self.by_uid:
             found = [(low - 1, high) for low, high in self._ordered(count) if low > 0]
         else:
@@ -30,9 +35,6 @@ class MessageSet(msgspec.Struct, frozen=True):
                 (bisect_left(uids, low, 0, count), bisect_right(uids, high, 0, count))
                 for low, high in self._ordered(last)
             ]
-        if len(found) == 1:
-            start, stop = found[0]
-            return [range(start, stop)] if start < stop else []
         return _merged(found)
 
     def _ordered(self, star: int) -> Iterable[tuple[int, int]]:

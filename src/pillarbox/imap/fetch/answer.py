@@ -1,6 +1,6 @@
 """The FETCH responses of one command: batches of messages, one coarse call to the store for each."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from pillarbox.imap.fetch.item import Batch, Message, Need, Value
 from pillarbox.imap.fetch.large import LargeMessage
@@ -30,14 +30,14 @@ LARGE = 64 * 1024
 Records = dict[int, MessageRecord | None] | None
 """By UID; None when no item needs them."""
 
-Contents = dict[int, bytes | None] | None
-"""The same of messages' octets."""
+Contents = tuple[Sequence[int], Sequence[bytes | None]] | None
+"""UIDs, and the octets of each message."""
 
 
 class Answer:
     """What one FETCH command asks for, and how many messages were answered."""
 
-    __slots__ = ("answered", "out", "plan", "selected", "session", "with_flags")
+    __slots__ = ("answered", "long", "out", "plan", "selected", "session", "with_flags")
 
     def __init__(self, session: Session, plan: Plan, out: Outbox) -> None:
         self.session = session
@@ -46,6 +46,7 @@ class Answer:
         self.plan = plan
         self.with_flags: frozenset[int] = frozenset()  # UIDs whose flags are told although nobody asked
         self.answered = 0
+        self.long = False  # others get their turn in between
 
     async def send(self, spans: list[range]) -> None:
         """Answer for the messages at these positions; those that are gone are left out. Raises Refused, Disconnect."""
@@ -54,26 +55,29 @@ class Answer:
         if self.plan.only_flags:
             await self._send_flags(spans)
             return
+        self.long = sum(map(len, spans)) > FEW
         marks_seen = self.plan.marks_seen and not self.selected.read_only
-        for batch in _cut(spans, BATCH):
+        for batch in _cut(spans, BATCH) if self.long else [spans]:
             if marks_seen:
                 await self._mark_seen(batch)
             if self.plan.needs == Need.LISTED:
-                await self._send_listed(batch, spans)
+                await self._send_listed(batch)
                 continue
             records = await self._records(batch)
             if self.plan.needs & (Need.HEADER | Need.OCTETS):
-                await self._send_octets(batch, records, spans)
+                await self._send_octets(batch, records)
             else:
-                await self._take_turn(spans)
+                if self.long:
+                    await self.out.give_way()
                 self._write(batch, records, None)
             await self.out.drain()
 
-    async def _send_listed(self, batch: list[range], spans: list[range]) -> None:
+    async def _send_listed(self, batch: list[range]) -> None:
         """Responses for which what listings show is enough."""
         uids = self.selected.take(batch)
         found = await self.session.mail.listed(self.session.account, self.selected.view.mailbox, uids)
-        await self._take_turn(spans)
+        if self.long:
+            await self.out.give_way()
         rows = self.selected.messages(batch)
         if len(rows) < len(found) or None in found:  # some are gone
             by_uid = dict(zip(uids, found, strict=True))
@@ -117,20 +121,16 @@ class Answer:
         found = await self.session.mail.records(self.session.account, self.selected.view.mailbox, uids)
         return dict(zip(uids, found, strict=True))
 
-    async def _take_turn(self, spans: list[range]) -> None:
-        """Before the work of a batch, once everything for it was read: what the store gave to many sessions of an account at
-        the same moment is not worked on at the same moment."""
-        if sum(map(len, spans)) > FEW:
-            await self.out.give_way()
-
-    async def _send_octets(self, batch: list[range], records: Records, spans: list[range]) -> None:
-        """Responses for which messages are read."""
+    async def _send_octets(self, batch: list[range], records: Records) -> None:
+        """Responses for which messages are read. Others get their turn once everything was read: what the store gave to many
+        sessions of an account at the same moment is not worked on at the same moment."""
         for lighter, is_large in self._by_weight(batch, records):
             if is_large:
                 await self._send_large(lighter, records)
             else:
                 contents = await self._contents(lighter, records)
-                await self._take_turn(spans)
+                if self.long:
+                    await self.out.give_way()
                 self._write(lighter, records, contents)
             await self.out.drain()
 
@@ -143,19 +143,24 @@ class Answer:
             headers = [(uid, record.summary.header_size) for uid in uids if (record := records[uid]) is not None]
             uids, sizes = [uid for uid, _ in headers], [size for _, size in headers]
         found = await self.session.mail.contents(self.session.account, self.selected.view.mailbox, uids, sizes)
-        return dict(zip(uids, found, strict=True))
+        return uids, found
 
     def _write(self, batch: list[range], records: Records, contents: Contents) -> None:
         """The responses of a batch, all at once: nothing waits here, so that the view stays as it is."""
         rows = self.selected.messages(batch)
-        if contents is not None:
-            rows = [row for row in rows if contents.get(row[1]) is not None]
         if records is not None:
             rows = [row for row in rows if records[row[1]] is not None]
+        uids, found = contents or ((), ())
+        if contents is not None and (len(rows) != len(uids) or None in found):  # some are gone
+            by_uid = dict(zip(uids, found, strict=True))
+            rows = [row for row in rows if by_uid.get(row[1]) is not None]
+            found = [by_uid[uid] for _, uid, _ in rows]
+        octets = [each for each in found if each is not None]
+        known: list[MessageRecord] = []
+        if records is not None:
+            known = [record for _, uid, _ in rows if (record := records[uid]) is not None]
         if not rows:
             return
-        known = [] if records is None else [record for _, uid, _ in rows if (record := records[uid]) is not None]
-        octets = [] if contents is None else [octets for _, uid, _ in rows if (octets := contents[uid]) is not None]
         messages = Batch(self.selected, rows, known, octets)
         self.answered += len(rows)
         if not self.plan.literals:
@@ -218,10 +223,18 @@ class Answer:
             return self.selected.view.sizes[at]
         return 0 if record is None else record.summary.header_size
 
-    def _by_weight(self, batch: list[range], records: Records) -> Iterator[tuple[list[range], bool]]:
+    def _by_weight(self, batch: list[range], records: Records) -> Iterable[tuple[list[range], bool]]:
         """A batch in smaller ones, so that what is read and what is sent stays bounded; a large message is alone, and
         marked as such."""
         limit = BATCH_OCTETS // max(1, len(self.plan.literals))
+        if self.plan.needs & Need.OCTETS and self.selected.in_step and len(batch) == 1:
+            sizes = self.selected.view.sizes[batch[0].start : batch[0].stop]
+            if max(sizes) < LARGE and sum(sizes) <= limit:
+                return ((batch, False),)
+        return self._split(batch, records, limit)
+
+    def _split(self, batch: list[range], records: Records, limit: int) -> Iterator[tuple[list[range], bool]]:
+        """The same, message by message."""
         weights = [
             (number, self._weight(at, records.get(uid) if records else None))
             for number, uid, at in self.selected.messages(batch)
