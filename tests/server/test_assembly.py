@@ -8,6 +8,7 @@ import socket
 import ssl
 from pathlib import Path
 
+import apsw
 import msgspec
 import pytest
 from tests.server.conftest import PASSWORD, loopback_config
@@ -15,6 +16,7 @@ from tests.server.conftest import PASSWORD, loopback_config
 from pillarbox.net.listener import BindError
 from pillarbox.server.assembly import Server, StartError
 from pillarbox.server.control import call
+from pillarbox.store.embedded.placements import PLACEMENTS_FILE
 
 MESSAGE = b"From: bob@example.org\r\nTo: alice@example.test\r\nSubject: hello\r\n\r\nA first letter.\r\n"
 
@@ -36,6 +38,14 @@ async def test_from_port_25_to_imaps(server: Server, trust: ssl.SSLContext) -> N
     octets = await asyncio.to_thread(_fetch, server.addresses["imaps"], trust)
     assert octets.endswith(MESSAGE)
     assert b"by mail.example.test with ESMTP" in octets
+
+
+async def test_where_everything_is_was_copied_when_it_stopped(server: Server) -> None:
+    await asyncio.to_thread(_send, server.addresses["smtp"])
+    await server.stop()
+    connection = apsw.Connection(str(server.directory / PLACEMENTS_FILE))
+    assert connection.execute("SELECT count(*) FROM messages").get == 1
+    connection.close()
 
 
 async def test_every_listener_answers(server: Server, trust: ssl.SSLContext) -> None:

@@ -181,6 +181,7 @@ class Server:
         if self._access is not None:
             self._access.close()
         if self._store is not None:
+            await self._store.placements.finish()
             await self._store.close()
         self._close_sockets()
         self._listeners, self._connections, self._control = {}, None, None

@@ -276,6 +276,31 @@ async def test_a_failure_is_said_and_the_last_one_stays(
     assert not list(folder.glob("*.new"))
 
 
+async def test_an_orderly_end_leaves_a_copy_of_what_is_last(
+    store: EmbeddedStore, folder: Path, alice: int, observed: Observed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = folder / PLACEMENTS_FILE
+    await store.placements.write()
+    await store.mail.append(alice, "INBOX", [NewMessage(Spool.of(message(1)))])
+    await store.placements.finish()
+    connection = apsw.Connection(str(copy))
+    assert connection.execute("SELECT count(*) FROM messages").get == 1
+    connection.close()
+    inode = copy.stat().st_ino
+    await store.placements.finish()  # nothing has changed
+    assert copy.stat().st_ino == inode
+    await store.mail.append(alice, "INBOX", [NewMessage(Spool.of(message(2)))])
+    monkeypatch.setattr(placements, "AT_THE_END", 0)
+    await store.placements.finish()
+    await store.close()
+    await store.placements.finish()
+    assert observed == [("placements_failed", {"reason": "it takes too long for the end"})]
+    connection = apsw.Connection(str(copy))  # as it was, or whole after all
+    assert connection.pragma("integrity_check") == "ok"
+    connection.close()
+    assert not list(folder.glob("*.new"))
+
+
 @pytest.mark.parametrize("seed", range(4))
 async def test_random_lives(seed: int, store: EmbeddedStore, alice: int, folder: Path) -> None:
     """Whatever was done before the copy is there after a loss."""

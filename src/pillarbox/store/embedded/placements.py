@@ -32,6 +32,9 @@ EVERY = 600.0
 SHARE = 200
 """So many times as long as the last one took, at least."""
 
+AT_THE_END = 20.0
+"""Seconds that the copy at an orderly end may take; a hundred thousand messages need a quarter of one."""
+
 _TABLES = (
     "counters", "domains", "accounts", "aliases", "mailboxes", "subscriptions", "messages", "states", "changes", "expunges",
     "deleted_mailboxes", "queue", "queue_recipients",
@@ -50,11 +53,23 @@ class Placements:
         self._thread = ThreadPoolExecutor(1, "pillarbox-placements")
         self._writing: apsw.Connection | None = None
         self._closing = False
+        self._seen = -1  # the index's version that the last copy is of
         self._task = asyncio.create_task(self._run(), name="pillarbox-placements")
 
     async def write(self) -> None:
         """Write it now. Raises apsw.Error, OSError; then the last one is where it was."""
         await asyncio.get_running_loop().run_in_executor(self._thread, self._write)
+
+    async def finish(self) -> None:
+        """Before `close` at an orderly end: a copy of what is the last, if anything was committed since. Takes AT_THE_END
+        seconds at most; then, and where the disk is in trouble, the copy is the one before."""
+        if self._closing:
+            return
+        try:
+            async with asyncio.timeout(AT_THE_END):
+                await self._write_if_new()
+        except (apsw.Error, OSError) as error:  # a TimeoutError is one
+            self._observer("placements_failed", reason=str(error) or "it takes too long for the end")
 
     async def close(self) -> None:
         """Stop; a copy that is half done is dropped."""
@@ -66,19 +81,22 @@ class Placements:
         self._thread.shutdown()
 
     async def _run(self) -> None:
-        wait, seen = EVERY, -1
+        wait = EVERY
         clock = asyncio.get_running_loop().time
         while True:
             await asyncio.sleep(wait)
             start = clock()
             try:
-                version = int(self._near.pragma("data_version"))  # grows with the commits of others
-                if version != seen:
-                    await self.write()
-                    seen = version
+                await self._write_if_new()
             except (apsw.Error, OSError) as error:
                 self._observer("placements_failed", reason=str(error))
             wait = max(EVERY, SHARE * (clock() - start))
+
+    async def _write_if_new(self) -> None:
+        version = int(self._near.pragma("data_version"))  # grows with the commits of others
+        if version != self._seen:
+            await self.write()
+            self._seen = version
 
     def _write(self) -> None:
         new = self._directory / _NEW
