@@ -180,8 +180,9 @@ class Server:
             await self._control.stop()
         if self._access is not None:
             self._access.close()
-        if self._store is not None:
+        if isinstance(self._store, EmbeddedStore):
             await self._store.placements.finish()
+        if self._store is not None:
             await self._store.close()
         self._close_sockets()
         self._listeners, self._connections, self._control = {}, None, None
