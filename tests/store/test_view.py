@@ -30,10 +30,10 @@ def test_counts_follow_every_change(seed: int) -> None:
         number = view.flag_table.number(rng.choice(SETS))
         match rng.choice(("add", "add many", "set", "run", "run of all", "remove")):
             case "add":
-                view.add(view.uidnext, rng.choice(SETS), modseq, 10, 0)
+                view.add(view.uidnext, rng.choice(SETS), modseq, rng.randrange(100), 0)
             case "add many":
                 for _ in range(rng.randrange(300)):
-                    view.add(view.uidnext, rng.choice(SETS), modseq, 10, 0)
+                    view.add(view.uidnext, rng.choice(SETS), modseq, rng.randrange(100), 0)
             case "set" if view.uids:
                 view.set_flags([(rng.randrange(len(view.uids)), number) for _ in range(5)], modseq)
             case "run":
@@ -44,6 +44,7 @@ def test_counts_follow_every_change(seed: int) -> None:
             case "remove":
                 view.remove(rng.sample(range(1, view.uidnext + 1), min(view.uidnext, rng.randrange(60))), modseq)
         if rng.random() < 0.8:
+            assert view.octets == sum(view.sizes)
             for flag in (SEEN, DELETED, FLAGGED, "$x", "$nobody"):
                 assert view.count(flag) == recounted(view, flag)
             assert view.unseen == len(view.uids) - recounted(view, SEEN)

@@ -5,8 +5,8 @@ Invariants:
 - `uids` ascends. It only grows at its end; an expunge replaces the arrays by new ones. So a session may keep a reference
   to `uids` together with a count, as its snapshot, for nothing.
 - The arrays always have the same length; index i of each is the same message.
-- How many messages have which set of flags is counted when it is first asked for, and kept right from then on: STATUS costs
-  the same for any mailbox.
+- How many messages have which set of flags, and how many octets there are, is counted when it is first asked for, and kept
+  right from then on: STATUS costs the same for any mailbox.
 """
 
 from array import array
@@ -29,7 +29,7 @@ class MailboxView:
     """One mailbox of one account. All attributes are for reading."""
 
     __slots__ = (
-        "__weakref__", "_counts", "account", "flag_table", "flags", "highestmodseq", "internaldates", "journal",
+        "__weakref__", "_counts", "_octets", "account", "flag_table", "flags", "highestmodseq", "internaldates", "journal",
         "journal_start", "mailbox", "modseqs", "name", "object_id", "sizes", "uidnext", "uids", "uidvalidity",
     )  # fmt: skip
 
@@ -50,6 +50,7 @@ class MailboxView:
         self.journal: deque[FlagsChanged | MessagesAdded | MessagesExpunged] = deque(maxlen=JOURNAL_LENGTH)
         self.journal_start = 1  # every change with a greater modseq is in the journal
         self._counts: Counter[int] | None = None  # messages by number in flag_table; None: not counted
+        self._octets: int | None = None  # of all messages; None: not counted
 
     def index(self, uid: int) -> int:
         """The position of a UID in the arrays, or -1."""
@@ -78,6 +79,13 @@ class MailboxView:
         """How many messages have \\Deleted."""
         return self.count(DELETED)
 
+    @property
+    def octets(self) -> int:
+        """How many octets all messages have."""
+        if self._octets is None:
+            self._octets = sum(self.sizes)
+        return self._octets
+
     def changed_since(self, modseq: int) -> "array[int]":
         """UIDs of the messages whose modseq is greater (RFC 7162 CHANGEDSINCE)."""
         return array("I", [u for u, m in zip(self.uids, self.modseqs, strict=True) if m > modseq])
@@ -89,6 +97,8 @@ class MailboxView:
         number = self.flag_table.number(flags)
         if self._counts is not None:
             self._counts[number] += 1
+        if self._octets is not None:
+            self._octets += size
         self.uids.append(uid)
         self.flags.append(number)
         self.modseqs.append(modseq)
@@ -123,6 +133,8 @@ class MailboxView:
         runs = self._runs_of(uids)
         for start, stop in runs:
             self._uncount(self.flags[start:stop])
+            if self._octets is not None:
+                self._octets -= sum(self.sizes[start:stop])
         kept = None
         if len(runs) > _MANY_RUNS:
             kept = bytearray(b"\1") * len(self.uids)

@@ -21,7 +21,7 @@ status_item("UIDNEXT")(lambda view: view.uidnext)
 status_item("UIDVALIDITY")(lambda view: view.uidvalidity)
 status_item("UNSEEN")(lambda view: view.unseen)
 status_item("DELETED")(lambda view: view.deleted)
-status_item("SIZE")(lambda view: sum(view.sizes))
+status_item("SIZE")(lambda view: view.octets)
 status_item("HIGHESTMODSEQ")(lambda view: view.highestmodseq)
 
 

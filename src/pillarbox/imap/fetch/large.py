@@ -1,18 +1,33 @@
 """A large message in a FETCH response: its octets go out as they come from the store, one literal after the other.
 
 Clients fetch large messages part by part, in pieces: the tree of the last one's parts stays with the session, so that only
-the first piece costs a look at the whole message.
+the first piece costs a look at the whole message. What looks at the whole of it is done beside the event loop.
 """
 
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+
 from pillarbox.imap.errors import Disconnect
-from pillarbox.imap.fetch.item import Message
+from pillarbox.imap.fetch.item import Literal, Message
 from pillarbox.imap.fetch.plan import Plan
 from pillarbox.imap.session import Session
 from pillarbox.mail.mime import parse
 from pillarbox.wire.outbox import Outbox
 
+T = TypeVar("T")
+
 PIECE = 1024 * 1024
 """Octets of a message that are read at a time."""
+
+BESIDE = 192 * 1024
+"""Above this size of a message, taking it apart would hold up the others for a millisecond or more."""
+
+
+def _written(literal: Literal, message: Message) -> list[bytes]:
+    pieces: list[bytes] = []
+    literal.write(message, pieces)
+    return pieces
 
 
 class LargeMessage:
@@ -46,7 +61,7 @@ class LargeMessage:
                 return False
             message.octets = self.octets
             if looks_inside and known is None:
-                known = parse(self.octets)
+                known = await self.compute(partial(parse, self.octets))
                 session.tree = message.record.email_id, known
         message.tree = known
         for literal in plan.literals:
@@ -62,9 +77,7 @@ class LargeMessage:
                 self.out.write(b" ")
             place = literal.place(self.message)
             if place is None:
-                pieces: list[bytes] = []
-                literal.write(self.message, pieces)
-                for piece in pieces:
+                for piece in await self.compute(partial(_written, literal, self.message)):
                     self.out.write(piece)
                     await self.out.drain()
             else:
@@ -82,6 +95,10 @@ class LargeMessage:
             self.out.write(octets.replace(b"\0", b"\x80") if b"\0" in octets else octets)
             start += len(octets)
             await self.out.drain()
+
+    async def compute(self, work: Callable[[], T]) -> T:
+        """Look at the whole message, beside the event loop if that takes long."""
+        return await self.session.mail.compute(work) if self.message.size > BESIDE else work()
 
     async def read(self, start: int, length: int) -> bytes | None:
         """Octets of the message."""
