@@ -92,7 +92,7 @@ def search(octets: bytes) -> None:
     text = folded(decoded)
     start, length = (octets[0] & 0x7F, octets[1] & 0x3F) if len(octets) > 1 else (0, 0)
     index = _index()
-    text_index.add(index, [(1, text, True)], unread=(), missing=(), new_mark=1)
+    text_index.add(index, [(1, text_index.entry(text), True)], unread=(), missing=(), new_mark=1)
     try:
         for needle, held in ((text[start : start + length], True), (text.partition("\n")[0], False)):
             query = text_index.terms(needle)

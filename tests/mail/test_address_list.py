@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pillarbox.mail.address_list import Entry, addresses, parse_addresses
+from pillarbox.mail.address_list import MAX_TOKENS, Entry, addresses, parse_addresses
 
 
 def one(name: bytes | None, local: bytes | None, host: bytes | None, route: bytes | None = None) -> Entry:
@@ -77,7 +77,27 @@ def test_any_value(value: bytes) -> None:
         b"@" * 99_999,
         b"a " * 100_000,
         b"<a,b" * 50_000,
+        b"a" + b" " * 500_000 + b"b",
+        b"a" + b"\t" * 500_000 + b"<",
+        b'"a"' + b" " * 500_000 + b"b",
+        b'a, "' * 50_000,
     ],
 )
 def test_is_linear(value: bytes) -> None:
     parse_addresses(value)  # the test's timeout is the judge
+
+
+def test_what_is_unusual_is_bounded_and_nothing_of_it_is_lost() -> None:
+    entries = parse_addresses(b"g:;" * MAX_TOKENS + b"a@b.example")
+    assert len(entries) < MAX_TOKENS
+    assert entries[-1].local is not None
+    assert entries[-1].local.endswith(b"g:;a@b.example")
+    assert entries[-1].host == b""  # nobody's address
+
+
+def test_usual_addresses_after_an_unusual_one_are_not_bounded() -> None:
+    members = b", ".join(b"B C <%d@b.example>" % n for n in range(MAX_TOKENS))
+    assert parse_addresses(b"x@y.example (A), " + members + b", g: " + members + b";")[MAX_TOKENS + 1 :][:2] == [
+        one(None, b"g", None),
+        one(b"B C", b"0", b"b.example"),
+    ]

@@ -1,6 +1,7 @@
 """Address lists in header fields, obsolete syntax and groups included (RFC 5322 §3.4, §4.4), as IMAP's ENVELOPE has them.
 
-Security: strangers feed this. Linear, never raises; what is malformed is kept where a person can still make sense of it.
+Security: strangers feed this. Linear, bounded (MAX_TOKENS), never raises; what is malformed is kept where a person can still
+make sense of it. No address is passed over: what is beyond a limit is one entry that is nobody's address.
 """
 
 import re
@@ -9,9 +10,13 @@ from typing import NamedTuple
 MAX_COMMENT_DEPTH = 50
 """Comments inside of comments; deeper ones are read as text."""
 
+MAX_TOKENS = 10_000
+"""Tokens of a field that are read one by one, 10 ms of work: more than a thousand recipients, each with a comment. Addresses of
+the usual forms do not count."""
+
 # What nearly all mail has: `Name <local@domain>`, `"Name" <local@domain>` or `local@domain`, then a comma or the end.
 _USUAL = re.compile(
-    rb"""[ \t]*+(?:(?:"([^"\\]*)"|([^"(),:;<>@\[\]\\]*?))[ \t]*+<([^\s"(),:;<>@\[\]\\]++)@([^\s"(),:;<>@\[\]\\]++)>"""
+    rb"""[ \t]*+(?:(?:"([^"\\]*+)"[ \t]*+|([^"(),:;<>@\[\]\\]*+))<([^\s"(),:;<>@\[\]\\]++)@([^\s"(),:;<>@\[\]\\]++)>"""
     rb"""|([^\s"(),:;<>@\[\]\\]++)@([^\s"(),:;<>@\[\]\\]++))[ \t]*+(?:,|\Z)"""
 )
 _TOKEN = re.compile(
@@ -40,18 +45,20 @@ GROUP_END = Entry(None, None, None, None)
 def parse_addresses(value: bytes) -> list[Entry]:
     """The entries of an unfolded address-list field."""
     entries: list[Entry] = []
-    position, stop = 0, len(value)
-    while position < stop:
-        found = _USUAL.match(value, position)
-        if found is None:
-            return entries + _Reader(value[position:]).read()
+    position = _read_usual(value, 0, entries)
+    return entries if position == len(value) else _Reader(value, entries).read(position)
+
+
+def _read_usual(value: bytes, position: int, entries: list[Entry]) -> int:
+    """Read entries of the usual forms as far as they go; where that is."""
+    while found := _USUAL.match(value, position):
         quoted, phrase, local, host, bare_local, bare_host = found.groups()
         if local is None:
             entries.append(Entry(None, None, bare_local, bare_host))
         else:
             entries.append(Entry((quoted or phrase).strip() or None, None, local, host))
         position = found.end()
-    return entries
+    return position
 
 
 def addresses(value: bytes) -> list[tuple[bytes, bytes]]:
@@ -64,9 +71,9 @@ class _Reader:
 
     __slots__ = ("angle", "comment", "entries", "has_at", "has_comments", "in_group", "inside", "words", "value")  # noqa: RUF023
 
-    def __init__(self, value: bytes) -> None:
+    def __init__(self, value: bytes, entries: list[Entry]) -> None:
         self.value = value
-        self.entries: list[Entry] = []
+        self.entries = entries
         self.in_group = False
         self.has_comments = True  # until one is nested too deep
         self.reset()
@@ -79,10 +86,11 @@ class _Reader:
         self.has_at = False  # inside of them
         self.comment = b""
 
-    def read(self) -> list[Entry]:
-        """All entries."""
-        position, stop = 0, len(self.value)
-        while position < stop:
+    def read(self, position: int) -> list[Entry]:
+        """All entries, those from `position` on added."""
+        stop, left = len(self.value), MAX_TOKENS
+        while position < stop and left:
+            left -= 1
             found = _TOKEN.match(self.value, position)
             if found is None:  # unreachable: the last alternative matches any octet
                 break
@@ -91,7 +99,11 @@ class _Reader:
                 position = self.take_comment(found.start())
             else:
                 self.take(token)
+                if token == b"," and not self.inside:
+                    position = _read_usual(self.value, position, self.entries)
         self.finish()
+        if rest := self.value[position:].strip():
+            self.entries.append(Entry(None, None, rest, b""))
         if self.in_group:
             self.entries.append(GROUP_END)
         return self.entries

@@ -4,6 +4,7 @@ Security: strangers feed this. Linear in the value, bounded by MAX_PARAMETERS, n
 """
 
 import re
+from itertools import islice
 from typing import NamedTuple
 
 from pillarbox.mail.charset import decode
@@ -62,18 +63,12 @@ def without_comments(value: bytes) -> bytes:
 def parse_parameters(value: bytes, position: int = 0) -> Parameters:
     """The `; name=value` list from `position` on. What is no parameter is passed over."""
     parameters: list[tuple[bytes, bytes]] = []
-    position = value.find(b";", position)
-    while position >= 0 and len(parameters) < MAX_PARAMETERS:
-        found = _PARAMETER.match(value, position)
-        if found is None:
-            position = value.find(b";", position + 1)
-            continue
+    for found in islice(_PARAMETER.finditer(value, position), MAX_PARAMETERS):
         name, quoted, token = found.groups()
         if quoted is None:
             parameters.append((name.lower(), token))
         else:
             parameters.append((name.lower(), _ESCAPE.sub(rb"\1", quoted) if b"\\" in quoted else quoted))
-        position = value.find(b";", found.end())
     return tuple(parameters)
 
 
