@@ -80,6 +80,25 @@ async def test_stop_and_start_again_keeps_the_mail(tmp_path: Path) -> None:
     assert not (tmp_path / "control.sock").exists()
 
 
+async def test_whom_the_throttle_knows_outlives_a_restart(server: Server) -> None:
+    assert server._access is not None
+    throttle, now = server._access.throttle, server._access.clock()
+    throttle.succeeded("198.51.100.9", "alice@example.test", now)
+    for _ in range(30):
+        throttle.failed("203.0.113.7", "nobody", now)
+    assert throttle.wait("203.0.113.7", "alice@example.test", now) > 0
+    await server.stop()
+    again = Server(loopback_config(server.directory))
+    await again.start()
+    try:
+        assert again._access is not None
+        throttle, now = again._access.throttle, again._access.clock()
+        assert throttle.wait("203.0.113.7", "alice@example.test", now) > 0
+        assert throttle.is_familiar("198.51.100.9", "alice@example.test", now)
+    finally:
+        await again.stop()
+
+
 async def test_second_server_on_the_same_directory_is_refused(server: Server) -> None:
     with pytest.raises(StartError):
         await Server(loopback_config(server.directory)).start()

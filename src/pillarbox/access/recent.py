@@ -42,6 +42,10 @@ class Recent(Generic[K, V]):
         if len(entries) > self.size:
             entries.popitem(last=False)
 
+    def entries(self) -> Iterator[tuple[K, tuple[float, V]]]:
+        """Key, and when it was put with which value, those that are too old included, in the order in which they go."""
+        return iter(self._entries.items())
+
     def forget(self, key: K) -> None:
         """Drop one entry, if it is there."""
         self._entries.pop(key, None)

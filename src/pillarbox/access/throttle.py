@@ -6,13 +6,16 @@ The rules, in the order of their use:
 - Too many for one account from anywhere: refused for now, but not from blocks where it logged in well lately; those have
   a budget of their own, so that nobody elsewhere can use up the owner's.
 - Loopback and private addresses are never refused, because a whole site may be hidden behind one of them.
-- Nothing is permanent: each budget refills, one attempt at a time. What is counted is kept in memory, bounded.
+- Nothing is permanent: each budget refills, one attempt at a time. What is counted is bounded; blocks and familiar places
+  outlive a restart (kept.py).
 
 Security: names are counted whether they exist or not, so a refusal tells nothing about an account.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+
+import msgspec
 
 from pillarbox.access.blocks import Blocks
 from pillarbox.access.policy import Budget, Policy
@@ -28,6 +31,14 @@ class Suspicion:
     account: str
     wrong: float
     wait: float
+
+
+class Memory(msgspec.Struct, forbid_unknown_fields=True):
+    """What outlives a restart: address blocks with wrong passwords that are not yet forgiven, and familiar places ("block
+    name") with the seconds since the last good login there."""
+
+    blocks: list[tuple[str, float]]
+    familiar: list[tuple[str, float]]
 
 
 class Levels:
@@ -55,6 +66,25 @@ class Levels:
     def add(self, key: str, now: float) -> None:
         """One wrong password more. The level never rises above the burst, so the wait is never longer than a refill."""
         self._levels.put(key, (min(self.level(key, now) + 1, float(self._budget.burst)), now), now)
+
+    def left(self, now: float) -> list[tuple[str, float]]:
+        """Each key whose wrong passwords are not yet forgiven, and how many. There may be thousands."""
+        refill = self._budget.refill
+        return [
+            (key, level)
+            for key, (_, (counted, at)) in self._levels.entries()
+            if (level := counted - max(0.0, now - at) / refill) > 0
+        ]
+
+    def restore(self, key: str, level: float, now: float) -> None:
+        """So many wrong passwords are not yet forgiven."""
+        if level > 0:
+            self._levels.put(key, (min(level, float(self._budget.burst)), now), now)
+
+    @property
+    def refill(self) -> float:
+        """Seconds after which one is forgiven."""
+        return self._budget.refill
 
     def wait(self, key: str, now: float) -> float:
         """Seconds until another attempt is allowed; 0 when it is allowed now."""
@@ -84,6 +114,7 @@ class Throttle:
         self._accounts = Levels(policy.account, policy.remembered)
         self._pairs = Levels(policy.familiar, policy.remembered)
         self._familiar: Recent[str, bool] = Recent(policy.remembered, policy.familiar_for)
+        self.version = 0  # grows with each change of what `memory` gives
 
     def change(self, policy: Policy) -> None:
         """Another policy from now on; what was counted stays."""
@@ -109,6 +140,7 @@ class Throttle:
 
     def failed(self, peer: str, name: str, now: float) -> None:
         """A wrong password, one that was not counted before."""
+        self.version += 1
         self._blocks.add(self.blocks.of(peer)[0], now)
         self._pairs.add(self._pair(peer, name), now)
         if not self.is_familiar(peer, name, now):
@@ -116,6 +148,7 @@ class Throttle:
 
     def succeeded(self, peer: str, name: str, now: float) -> None:
         """A good login: from now on this block is familiar. It forgives nothing, or a guesser's own account would."""
+        self.version += 1
         self._familiar.put(self._pair(peer, name), True, now)  # noqa: FBT003
 
     def delay(self, peer: str, name: str, now: float) -> float:
@@ -140,6 +173,7 @@ class Throttle:
     def forgive(self, peer: str | None = None, name: str | None = None) -> int:
         """An administrator forgives an address's block, an account, or (nothing given) everybody; pairs of them too.
         Returns how many entries there were."""
+        self.version += 1
         block = None if peer is None else self.blocks.of(peer)[0]
         both = block is not None and name is not None
         forgiven = 0
@@ -150,6 +184,21 @@ class Throttle:
         return forgiven + self._pairs.forget(
             lambda key: (block is None or key.startswith(f"{block} ")) and (name is None or key.endswith(f" {name}"))
         )
+
+    def memory(self, now: float) -> Memory:
+        """What is to outlive a restart."""
+        longest = self._familiar.lifetime
+        familiar = [(place, now - put) for place, (put, _) in self._familiar.entries() if now - put <= longest]
+        return Memory(self._blocks.left(now), familiar)
+
+    def remember(self, memory: Memory, now: float, elapsed: float) -> None:
+        """What was so `elapsed` seconds ago, in a throttle that is empty."""
+        for block, level in memory.blocks:
+            self._blocks.restore(block, level - elapsed / self._blocks.refill, now)
+        for place, age in memory.familiar:
+            since = max(0.0, age) + elapsed
+            if since <= self._policy.familiar_for:
+                self._familiar.put(place, True, now - since)  # noqa: FBT003
 
     def sizes(self) -> dict[str, int]:
         """How many entries each table has, those that are forgiven and not yet dropped included."""

@@ -50,6 +50,8 @@ EVENT_LEVELS = {
     "segment_damaged": logging.ERROR,
     "sweep_failed": logging.WARNING,
     "placements_failed": logging.WARNING,
+    "throttle_forgotten": logging.WARNING,
+    "throttle_not_kept": logging.WARNING,
     "tombstone_damaged": logging.ERROR,
     "summary_failed": logging.WARNING,
     "search_index_damaged": logging.WARNING,

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pillarbox.access.exposure import Exposures
+from pillarbox.access.kept import Kept
 from pillarbox.access.service import Access
 from pillarbox.net.admission import AdmissionLimits
 from pillarbox.net.connections import ConnectionLimits, Connections, Service
@@ -142,6 +143,9 @@ class Server:
         self._access = Access(
             self._store.directory, access_policy(self.config), secret=_kept_secret(self.directory / "access.key")
         )
+        kept = Kept(self._access.throttle, self.directory, self._tell)
+        kept.load()
+        self._start_task("throttle", kept.run())
         self._connections = connections = Connections(
             observer=self._observer, limits=self._patience(), admission=self._admission_limits()
         )

@@ -30,6 +30,7 @@ from pillarbox.store.embedded.text_index import TEXT_FILE
 
 _PIECE = 1024 * 1024
 _UNFINISHED = ".unfinished-"
+_THROTTLE = "throttle.json"  # where people log in from (access/kept.py): too old whenever it is restored
 _NOT_KEPT = {SEGMENTS, INCOMING, LOCK_FILE, GUARD_FILE}
 
 _COUNTS = {
@@ -222,7 +223,7 @@ def _other_files(data: Path) -> Iterator[Path]:
     for path in sorted(data.iterdir()):
         if (
             path.name in _NOT_KEPT
-            or path.name.startswith((schema.INDEX_FILE, TEXT_FILE, PLACEMENTS_FILE))
+            or path.name.startswith((schema.INDEX_FILE, TEXT_FILE, PLACEMENTS_FILE, _THROTTLE))
             or path.is_symlink()
         ):
             continue
