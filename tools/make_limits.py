@@ -82,7 +82,7 @@ LIMITS = (
         "time to read our last words", "net.connections:ConnectionLimits.linger", "seconds", "net/test_connection.py"
     ),
     Limit("octets read after our last words", "net.lifeline:LINGER_OCTETS", "octets", "net/test_connection.py"),
-    Limit("octets of one read that take a turn", "net.turns:LARGE_READ", "octets", "net/test_fairness.py"),
+    Limit("octets of one read that take a turn", "net.fair_queue:LARGE_READ", "octets", "net/test_fairness.py"),
     Limit("messages not yet complete, in memory", "store.spool:IN_MEMORY_TOGETHER", "octets", "store/test_spool.py"),
     Limit("… and on the disk, of what would be free", "store.spool:SHARE_OF_DISK", "", "store/test_spool.py"),
     Limit("octets received and not yet processed", "wire.engine:BACKLOG_LIMIT", "octets", "net/test_connection.py"),

@@ -166,7 +166,7 @@ def test_another_policy_forgets_nothing() -> None:
 
 def test_block_sizes_are_a_matter_of_policy() -> None:
     blocks = Blocks(32, 48, ())
-    assert blocks.of("203.0.113.7") == ("203.0.113.7/32", False)
+    assert blocks.of("203.0.113.7") == ("203.0.113.7", False)
     assert blocks.of("2001:db8:1:2::9") == ("2001:db8:1::/48", False)
     assert blocks.of("::1") == ("::/48", False)
     for number in range(10_000):

@@ -2,7 +2,8 @@
 
 import pytest
 
-from pillarbox.net.admission import Admission, AdmissionLimits, Ticket, address_block
+from pillarbox.access.blocks import address_block
+from pillarbox.net.admission import Admission, AdmissionLimits, Ticket
 
 BLOCKS = [
     ("192.0.2.7", "192.0.2.7"),

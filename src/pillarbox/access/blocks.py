@@ -12,6 +12,26 @@ LOCAL = ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.25
 _REMEMBERED = 4096
 
 
+def address_block(address: str, ipv4: int = 32, ipv6: int = 64) -> str:
+    """The block that an IP address (as text) belongs to, by prefix lengths; what is no IP address (a Unix socket) is its own.
+
+    By default what one household or host gets: an address of IPv4, a /64 of IPv6. Connections are counted so, because a /24
+    may be 250 strangers to each other. Wrong passwords are counted by larger blocks: who guesses rents a whole one.
+    """
+    if ipv4 == 32 and ":" not in address:
+        return address  # the usual case, for each connection
+    try:
+        parsed: ipaddress.IPv4Address | ipaddress.IPv6Address = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
+        parsed = parsed.ipv4_mapped
+    prefix = ipv4 if parsed.version == 4 else ipv6
+    if prefix == parsed.max_prefixlen:
+        return str(parsed)
+    return str(ipaddress.ip_network((parsed, prefix), strict=False))
+
+
 class Blocks:
     """`ipv4` and `ipv6` are prefix lengths; `never_refused` are networks."""
 
@@ -38,6 +58,5 @@ class Blocks:
             return peer, True  # a Unix socket
         if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
             address = address.ipv4_mapped
-        prefix = self._ipv4 if address.version == 4 else self._ipv6
-        block = ipaddress.ip_network((address, prefix), strict=False)
-        return str(block), any(address in network for network in self._exempt)
+        block = address_block(peer, self._ipv4, self._ipv6)
+        return block, any(address in network for network in self._exempt)

@@ -9,7 +9,8 @@ An account's oldest connection makes room for its newest.
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address
+
+from pillarbox.access.blocks import address_block
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,21 +37,6 @@ class AdmissionLimits:
 
     incoming_per_block: int = 50
     """The same from one block: the largest senders open some twenty at once."""
-
-
-def address_block(address: str) -> str:
-    """The block that an IP address (as text) belongs to."""
-    if ":" not in address:
-        return address
-    try:
-        parsed = ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    if isinstance(parsed, IPv6Address):
-        if parsed.ipv4_mapped is not None:
-            return str(parsed.ipv4_mapped)
-        return f"{IPv6Address(int(parsed) >> 64 << 64)}/64"
-    return address
 
 
 class Ticket:

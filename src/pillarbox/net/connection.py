@@ -14,10 +14,10 @@ from typing import Any, cast
 
 from pillarbox.net.connections import Connections, Service
 from pillarbox.net.eager import run_eagerly
+from pillarbox.net.fair_queue import LARGE_READ, LARGE_READS, SLICE
 from pillarbox.net.flow_control import WRITE_HIGH, WRITE_LOW, send
 from pillarbox.net.lifeline import Lifeline
 from pillarbox.net.tls import TlsError, TlsLayer
-from pillarbox.net.turns import LARGE_READ, LARGE_READS, SLICE
 from pillarbox.wire.engine import BACKLOG_LIMIT, Link, Want
 from pillarbox.wire.proxy_header import Origin
 

@@ -11,11 +11,11 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Protocol
 
 from pillarbox.net.admission import Admission, AdmissionLimits, Ticket
+from pillarbox.net.fair_queue import FairQueue
 from pillarbox.net.observer import Observer, Silent
 from pillarbox.net.timer_wheel import TICK, Guest, TimerWheel
 from pillarbox.net.tls import ServerTls
 from pillarbox.net.traffic import Traffic
-from pillarbox.net.turns import Turns
 from pillarbox.wire.engine import Engine, Link
 
 
@@ -89,7 +89,7 @@ class Connections:
         self.limits = limits or ConnectionLimits()
         self.admission = Admission(admission)
         self.wheel = TimerWheel(tick)
-        self.turns = Turns(self.loop)
+        self.turns = FairQueue(self.loop)
         self.traffic: defaultdict[str, Traffic] = defaultdict(Traffic)  # by listener
         self._members: set[Member] = set()
         self._numbers = itertools.count(1)

@@ -2,11 +2,11 @@
 
 import asyncio
 
-from pillarbox.net.turns import Turns
+from pillarbox.net.fair_queue import FairQueue
 
 
 async def test_one_step_of_each_account_at_a_time() -> None:
-    turns = Turns(asyncio.get_running_loop())
+    turns = FairQueue(asyncio.get_running_loop())
     log: list[str] = []
 
     async def work(whose: str, slices: int) -> None:
@@ -26,7 +26,7 @@ async def test_one_step_of_each_account_at_a_time() -> None:
 
 
 async def test_in_order_of_arrival() -> None:
-    turns = Turns(asyncio.get_running_loop())
+    turns = FairQueue(asyncio.get_running_loop())
     log: list[int] = []
 
     async def work(number: int) -> None:
@@ -40,7 +40,7 @@ async def test_in_order_of_arrival() -> None:
 
 
 async def test_who_had_a_turn_lets_the_others_go_first() -> None:
-    turns = Turns(asyncio.get_running_loop())
+    turns = FairQueue(asyncio.get_running_loop())
     assert not turns.busy("mallory")
     turns.had("mallory")
     assert turns.busy("mallory")
@@ -49,7 +49,7 @@ async def test_who_had_a_turn_lets_the_others_go_first() -> None:
 
 
 async def test_who_is_cancelled_holds_nobody_up() -> None:
-    turns = Turns(asyncio.get_running_loop())
+    turns = FairQueue(asyncio.get_running_loop())
     waiting = [asyncio.ensure_future(turns.take("mallory")) for _ in range(5)]
     await asyncio.sleep(0)
     assert turns.busy("mallory")

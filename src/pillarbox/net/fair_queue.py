@@ -1,4 +1,4 @@
-"""Fair share: of one account's connections only one at a time gets a slice of the event loop, in order of arrival.
+"""Fair queueing: of one account's connections only one at a time gets a slice of the event loop, in order of arrival.
 
 Whoever has much to do gives way between slices of some milliseconds. Without this, fifty searches of one account would make
 everybody else wait for fifty slices; with it, for one. Before login the address block stands in place of the account.
@@ -20,7 +20,7 @@ SLICE = 0.001
 """Seconds of work at a stretch that count as a turn: what most commands take a tenth of."""
 
 
-class Turns:
+class FairQueue:
     """Lines of those who wait for their turn, by account or address block (`whose`)."""
 
     __slots__ = ("_lines", "_loop")
