@@ -153,7 +153,7 @@ class Target:
 @dataclass(frozen=True)
 class Attack:
     """`title` is for the table. `memory`: MiB that the server may need more than before, at full size. `extra`: configuration
-    of the server. `shown`: what must have been counted at least once."""
+    of the server. `shown`: what must have been counted at least once. `mailbox`: messages in Mallory's INBOX."""
 
     name: str
     title: str
@@ -161,19 +161,20 @@ class Attack:
     memory: int
     extra: str = ""
     shown: str = ""
+    mailbox: int = 0
 
 
 ATTACKS: dict[str, Attack] = {}
 
 
 def attack(
-    title: str, *, memory: int = 150, extra: str = "", shown: str = ""
+    title: str, *, memory: int = 150, extra: str = "", shown: str = "", mailbox: int = 0
 ) -> Callable[[Callable[[Target], Awaitable[None]]], Callable[[Target], Awaitable[None]]]:
     """Put a coroutine function into the table, by its name."""
 
     def enter(run: Callable[[Target], Awaitable[None]]) -> Callable[[Target], Awaitable[None]]:
         name = run.__name__.replace("_", "-")
-        ATTACKS[name] = Attack(name, title, run, memory, extra, shown)
+        ATTACKS[name] = Attack(name, title, run, memory, extra, shown, mailbox)
         return run
 
     return enter

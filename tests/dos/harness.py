@@ -3,6 +3,7 @@
 Three processes beside this one: the server, its neighbours (who behave) and the attackers. Times are the neighbours'.
 """
 
+import asyncio
 import json
 import os
 import subprocess
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from tests.demo import SOURCE
 from tests.dos.attacker import Attack
-from tests.dos.town import Town
+from tests.dos.town import Town, enlarge
 
 PROGRESS = 3
 """Of each thing, so many must have been done after an attack, within PATIENCE seconds: machines that run tests are busy."""
@@ -112,6 +113,8 @@ def run(
     """Start a server, let the neighbours work, attack, and let them work on. `preferred`: server and neighbours go before
     whatever else runs on the machine (needs root)."""
     town = Town(directory, prepared, extra=attack.extra)
+    if attack.mailbox:
+        asyncio.run(enlarge(town.data, attack.mailbox))
     watch: Watch | None = None
     try:
         town.start()

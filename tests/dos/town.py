@@ -71,6 +71,19 @@ async def fill(data: Path, extra: int) -> None:
         await store.close()
 
 
+async def enlarge(data: Path, messages: int) -> None:
+    """So many messages in Mallory's INBOX, within seconds: copies share their octets."""
+    store = await EmbeddedStore.open(data)
+    try:
+        account = await store.directory.account(MALLORY)
+        assert account is not None
+        view = await store.mail.open(account.id, "INBOX")
+        while (missing := messages - len(view.uids)) > 0:
+            await store.mail.copy(account.id, view.mailbox, list(view.uids[:missing]), "INBOX")
+    finally:
+        await store.close()
+
+
 class Town(Child):
     """One server with its own copy of prepared data."""
 

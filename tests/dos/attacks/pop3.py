@@ -5,7 +5,7 @@ from tests.dos.attacker import Target, attack
 from tests.dos.town import MALLORY
 
 
-@attack("POP3: a large maildrop opened, listed and left, again and again")
+@attack("POP3: a maildrop of 100,000 opened, listed and left, again and again", mailbox=100_000, shown="lines")
 async def maildrop(target: Target) -> None:
     """LIST, UIDL, and the top of every message."""
 

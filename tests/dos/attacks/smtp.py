@@ -138,8 +138,9 @@ async def trickle(target: Target) -> None:
                 target.count["octets"] += len(piece)
                 with suppress(TimeoutError):
                     async with asyncio.timeout(0.2):
-                        if (await wire.line()).startswith(b"421"):
+                        if (await wire.line()).startswith(b"421 4.4.2"):
                             target.count["sent away"] += 1
                             return
+                await asyncio.sleep(0.1)
 
     await target.swarm(target.many(200, 6), drip, pause=0.1)
