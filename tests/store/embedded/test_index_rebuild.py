@@ -9,7 +9,7 @@ from tests.store.conftest import HASHES
 from tests.store.embedded.conftest import Observed
 
 from pillarbox.store.api import Delivery, NewMessage
-from pillarbox.store.embedded import EmbeddedStore, indexer, text_index
+from pillarbox.store.embedded import EmbeddedStore, blob_texts, indexer, text_index
 from pillarbox.store.embedded.text_index import TEXT_FILE
 from pillarbox.store.spool import Spool
 from pillarbox.store.upkeep import Indexed
@@ -125,6 +125,21 @@ async def test_an_index_of_another_version_is_made_anew(  # type: ignore[no-unty
     assert await again.mail.may_hold(alice, inbox, "elephants") == elephants
     assert observed == []
     await again.close()
+
+
+async def test_a_check_does_not_mind_the_order_of_words(
+    store: EmbeddedStore, alice: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process has another order."""
+    octets = b"Subject: one\r\n\r\n" + b" ".join(b"%x" % (n * n * 7919) for n in range(1000, 1200))
+    await store.mail.append(alice, "INBOX", [NewMessage(Spool.of(octets))])
+    await store.indexer.catch_up()
+    monkeypatch.setattr(
+        blob_texts, "entry", lambda text: " ".join(sorted(text_index.entry(text).split(" "), reverse=True))
+    )
+    for needle in range(5, 40):
+        monkeypatch.setattr(indexer, "_NEEDLE", needle)
+        assert await store.indexer.problem() == ""
 
 
 def truncated(path: Path) -> None:

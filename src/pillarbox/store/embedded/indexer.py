@@ -318,7 +318,7 @@ class Indexer:
         rows: list[Row] = query(self._near, f"{_BLOBS} id <= ? ORDER BY random() LIMIT ?", (self._mark, _SAMPLE))
         for blob, text, _ in (await self._read(rows)).texts:
             start = max(0, len(text) // 2 - _NEEDLE)
-            terms = text_index.query_of([text[start : start + _NEEDLE]])
+            terms = text_index.query_of(text[start : start + _NEEDLE].split(" "))  # words come in any order
             if terms is not None and not await self._ask(text_index.names, blob, terms):
                 return f"it does not know what blob {blob} says"
         return ""
