@@ -137,7 +137,9 @@ async def test_a_check_does_not_mind_the_order_of_words(
     await store.mail.append(alice, "INBOX", [NewMessage(Spool.of(octets))])
     await store.indexer.catch_up()
     monkeypatch.setattr(
-        blob_texts, "entry", lambda text: " ".join(sorted(text_index.entry(text).split(" "), key=lambda word: word[::-1]))
+        blob_texts,
+        "entry",
+        lambda text: " ".join(sorted(text_index.entry(text).split(" "), key=lambda word: word[::-1])),
     )
     for needle in range(5, 40):
         monkeypatch.setattr(indexer, "_NEEDLE", needle)
