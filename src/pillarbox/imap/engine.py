@@ -125,6 +125,7 @@ class ImapEngine:
     def tls_started(self, tls: TlsInfo) -> None:
         """Begin anew, inside TLS (RFC 9051 §6.2.1)."""
         self.link.tls = tls
+        self.session.leak = None
         self._framer.reset()
         self._bad = 0
         self.want = Want.OCTETS
@@ -184,11 +185,14 @@ class ImapEngine:
     async def _command(self, octets: bytes) -> None:
         """Parse and run a complete command."""
         tag, entry = "*", None
+        leak, self.session.leak = self.session.leak, None
         try:
             tag, entry, cursor = self._recognise(octets)
             command = entry.command.parse(cursor)
             cursor.end()
         except BadSyntax as error:
+            if leak is not None and entry is None and leak.line(octets):  # the client did not wait for our refusal
+                self.session.leak = leak
             self.session.discard_uploads()
             self._finish(tag if entry else _tag(octets), entry, bad(str(error)))
             return

@@ -9,6 +9,7 @@ from pillarbox.imap.response import Completion, no
 from pillarbox.imap.view import Selected
 from pillarbox.mail.mime import Part
 from pillarbox.sasl.api import Credentials, Identity
+from pillarbox.sasl.leaked import Leak
 from pillarbox.store.api import Mail, Store
 from pillarbox.store.changes import AccountClosed, Change, MailboxesChanged
 from pillarbox.store.spool import Spool
@@ -28,7 +29,7 @@ class Session:
 
     __slots__ = (
         "_stop_watching", "clock", "credentials", "deleting", "enabled", "failed_logins", "farewell", "identity", "idling",
-        "link", "nonce", "on_farewell", "out", "policy", "selected", "store", "tag", "tree",
+        "leak", "link", "nonce", "on_farewell", "out", "policy", "selected", "store", "tag", "tree",
         "uploads",
     )  # fmt: skip
 
@@ -57,6 +58,7 @@ class Session:
         self.selected: Selected | None = None
         self.enabled: set[str] = set()
         self.uploads: list[Spool] = []
+        self.leak: Leak | None = None  # what follows an AUTHENTICATE that was refused in the clear
         self.idling = False
         self.deleting = 0  # the mailbox that this session deletes right now
         self.farewell = ""

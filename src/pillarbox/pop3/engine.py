@@ -97,6 +97,7 @@ class Pop3Engine:
         self.link.tls = tls
         self._lines.clear()
         self._bad = 0
+        self.session.leak = None
         self.session.forget()
         if self.want is Want.TLS:
             self.want = Want.OCTETS
@@ -167,6 +168,11 @@ class Pop3Engine:
                 raise Disconnect("Too many commands without a login")
         name, _, argument = line.partition(b" ")
         entry = TABLE.get(name) or TABLE.get(name.upper())
+        leak, self.session.leak = self.session.leak, None
+        if entry is None and leak is not None:  # the client did not wait for our refusal
+            self.session.leak = leak if leak.line(line) else None
+            if leak.told:
+                self.link.emit("password_in_clear", command="AUTH")
         if entry is None:
             if session.state is State.AUTHORIZATION and (name.upper() in _HTTP or b" HTTP/" in line):
                 self.link.emit("http_on_mail_port")

@@ -9,6 +9,7 @@ from pillarbox.pop3.policy import Policy
 from pillarbox.pop3.registry import State
 from pillarbox.pop3.reply import ok
 from pillarbox.sasl.api import AuthenticationFailed, AuthenticationUnavailable, Credentials, Identity
+from pillarbox.sasl.leaked import Leak
 from pillarbox.store.api import Store
 from pillarbox.store.changes import AccountClosed, Change
 from pillarbox.wire.engine import Link, Want
@@ -53,6 +54,7 @@ class Session:
         self.nonce = nonce
         self.username: str | None = None
         self.dialogue: Dialogue | None = None
+        self.leak: Leak | None = None  # what follows an AUTH that was refused in the clear
         self.identity: Identity | None = None
         self.failed_logins = 0
         self.state = State.AUTHORIZATION

@@ -4,8 +4,6 @@ Security: strangers feed this. The message is split at NUL and nothing else; onl
 declare leave it.
 """
 
-import binascii
-
 from pillarbox.sasl.api import BadExchange, Credentials, Identity
 from pillarbox.sasl.authorisation import authorise
 from pillarbox.sasl.secret import Secret
@@ -39,15 +37,6 @@ def in_clear(credentials: Credentials, mechanism: str, message: bytes) -> None:
         except BadExchange:
             return
         credentials.typed_in_clear(authcid, password)
-
-
-def in_clear_base64(credentials: Credentials, mechanism: bytes, initial: bytes) -> None:
-    """The same for what a line says."""
-    try:
-        message = binascii.a2b_base64(initial, strict_mode=True)
-    except binascii.Error:
-        return
-    in_clear(credentials, mechanism.decode("latin-1"), message)
 
 
 def _fields(message: bytes) -> tuple[str, str, Secret]:

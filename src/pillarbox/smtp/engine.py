@@ -12,7 +12,7 @@ import re
 from pillarbox.mail.status import Refused, Reply
 from pillarbox.sasl import registry as sasl
 from pillarbox.sasl.api import Credentials
-from pillarbox.sasl.plain import in_clear_base64
+from pillarbox.sasl.leaked import Leak
 from pillarbox.smtp import commands, extensions
 from pillarbox.smtp.policy import Policy
 from pillarbox.smtp.registry import CommandEntry, When
@@ -71,6 +71,7 @@ class SmtpEngine:
         self._link = link
         self._overlong = False
         self._running = False
+        self._leak: Leak | None = None
         self._farewell: Reply | None = None
         self._session = Session(Client(link), policy, service, credentials, start_exchange, self._account_closed)
 
@@ -119,6 +120,7 @@ class SmtpEngine:
         """See Engine: the session starts anew (RFC 3207 §4.2)."""
         self._buffer.clear()
         self._session.forget()
+        self._leak = None
         self._link.tls = tls
         self.want = Want.OCTETS
 
@@ -221,7 +223,10 @@ class SmtpEngine:
         verb, _, octets = line.partition(b" ")
         verb = verb.upper()
         entry = COMMANDS.get(verb)
+        leak, self._leak = self._leak, None
         if entry is None:
+            if leak is not None and leak.line(line):  # the client did not wait for our refusal
+                self._leak = leak
             if verb in _HTTP:
                 session.leaving = True
                 self._link.emit("http_on_mail_port")
@@ -245,7 +250,7 @@ class SmtpEngine:
                 self._link.emit("password_in_clear", command="AUTH")
                 mechanism, _, initial = octets.strip().partition(b" ")
                 if session.credentials is not None:
-                    in_clear_base64(session.credentials, mechanism, initial.strip())
+                    self._leak = Leak(session.credentials, mechanism.decode("latin-1"), initial.strip())
             raise Refused(_NEEDS_TLS)  # RFC 3207 §4
         if entry.offered is not None and not entry.offered(session):
             raise Refused(_ABSENT)

@@ -21,7 +21,7 @@ from pillarbox.sasl.api import (
     Identity,
     NotOurChannel,
 )
-from pillarbox.sasl.plain import in_clear
+from pillarbox.sasl.leaked import Leak
 from pillarbox.sasl.registry import TlsRequired, UnknownMechanism, exchange
 from pillarbox.wire.outbox import Outbox
 
@@ -47,7 +47,8 @@ class Authenticate:
             running = exchange(self.mechanism, session.credentials, tls=session.link.tls, nonce=session.nonce)
         except TlsRequired:
             session.link.emit("password_in_clear", command="AUTHENTICATE")
-            in_clear(session.credentials, self.mechanism, self.initial or b"")
+            initial = binascii.b2a_base64(self.initial or b"", newline=False)
+            session.leak = Leak(session.credentials, self.mechanism, initial)
             raise Refused("Passwords are taken inside TLS only: use STARTTLS, or port 993", "PRIVACYREQUIRED") from None
         except UnknownMechanism:
             raise Refused("That mechanism is not known here", "CANNOT") from None

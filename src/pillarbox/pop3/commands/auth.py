@@ -8,7 +8,7 @@ from pillarbox.pop3.reply import listing
 from pillarbox.pop3.session import NO_TLS, Session
 from pillarbox.sasl import registry as sasl
 from pillarbox.sasl.api import BadExchange, Exchange, Identity, NotOurChannel
-from pillarbox.sasl.plain import in_clear_base64
+from pillarbox.sasl.leaked import Leak
 
 
 @capability("SASL")
@@ -23,7 +23,7 @@ async def auth(session: Session, argument: bytes) -> bytes:
     if session.link.tls is None:
         if initial:
             session.link.emit("password_in_clear", command="AUTH")
-            in_clear_base64(session.credentials, name, initial.strip())
+        session.leak = Leak(session.credentials, name.decode("latin-1"), initial.strip())
         raise Refused(NO_TLS)
     if not name:
         return listing("Mechanisms follow", sasl.offered(session.link.tls))
