@@ -19,6 +19,7 @@ def check(file: Annotated[Path, typer.Argument(metavar="FILE", help="The configu
 
     config = load_config(file)
     _check_certificates(config)
+    _check_place(config)
     say(f"{file} is right.")
     say(f"  name      {config.host_name or 'what the machine is called'}")
     say(f"  domains   {', '.join(config.domains) or 'those of `pillarbox domain add`'}")
@@ -33,6 +34,14 @@ def check(file: Annotated[Path, typer.Argument(metavar="FILE", help="The configu
 
 
 _SECURITY = {"implicit": "TLS from the first octet", "starttls": "STARTTLS", "none": "no TLS"}
+
+
+def _check_place(config: "Config") -> None:
+    from pillarbox.cli.problem import WRONG, Problem
+    from pillarbox.server.storage_place import objection
+
+    if not config.network_storage_because and (why_not := objection(Path(config.data))):
+        raise Problem(f"{why_not[0].upper()}{why_not[1:]}.", status=WRONG)
 
 
 def _check_certificates(config: "Config") -> None:

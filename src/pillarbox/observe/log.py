@@ -60,6 +60,7 @@ EVENT_LEVELS = {
     "spool_failed": logging.ERROR,
     "loop_late": logging.WARNING,
     "clock_set_back": logging.WARNING,
+    "network_storage": logging.WARNING,
     "relay_failed": logging.WARNING,
     "bounce_dropped": logging.WARNING,
     "relay_broken": logging.ERROR,

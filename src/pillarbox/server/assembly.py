@@ -33,6 +33,7 @@ from pillarbox.server.measures import Measures
 from pillarbox.server.notice import Notices
 from pillarbox.server.services import Parts, access_policy, make_services, metrics_service, transfer_policy
 from pillarbox.server.settings import Config
+from pillarbox.server.storage_place import network_file_system, objection
 from pillarbox.store.api import Store, StoreError
 from pillarbox.store.embedded import EmbeddedStore
 from pillarbox.transfer.checks.rate import Sent
@@ -49,7 +50,7 @@ def _tell_nobody(_event: str, /, **_facts: Any) -> None:
     """Nobody listens."""
 
 
-NEEDS_RESTART = ("host_name", "data", "user", "listeners", "metrics")
+NEEDS_RESTART = ("host_name", "data", "network_storage_because", "user", "listeners", "metrics")
 """Settings that a running server does not change: they are in sockets, greetings and trace fields already."""
 
 
@@ -133,6 +134,7 @@ class Server:
             raise
 
     async def _start(self) -> None:
+        self._check_place()
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self._store is None:
             try:
@@ -168,6 +170,13 @@ class Server:
         for listener in self._listeners.values():
             await listener.start()
         self._tell("started", **{name: f"{host}:{port}" for name, (host, port) in self.addresses.items()})
+
+    def _check_place(self) -> None:
+        reason = self.config.network_storage_because
+        if why_not := objection(self.directory):
+            if not reason:
+                raise StartError(why_not)
+            self._tell("network_storage", kind=network_file_system(self.directory), because=reason)
 
     async def stop(self) -> None:
         """Let running commands end, say goodbye, close everything. Fine at any time, also after a failed start."""

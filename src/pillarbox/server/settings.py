@@ -297,6 +297,13 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     postmaster: Annotated[
         str, Meta(description="Account that gets mail for postmaster and abuse where nobody else does.")
     ] = ""
+    network_storage_because: Annotated[
+        str,
+        Meta(
+            description="Why `data` is safe on a network file system all the same; empty: the server does not start there, "
+            "since locks and SQLite's write-ahead log do not hold on them."
+        ),
+    ] = ""
     user: Annotated[str, Meta(description="User to become after the ports are open, when started as root.")] = ""
     listeners: Annotated[Listeners, Meta(description="The ports.")] = Listeners()
     tls: Annotated[Tls, Meta(description="Certificates.")] = Tls()
