@@ -21,7 +21,7 @@ from tests.crash import clock
 from tests.crash.mutations import MUTATIONS
 from tests.crash.points import CALLS, STATEMENTS, of_caller
 
-from pillarbox.store.embedded import compaction, incoming, schema, sweeper, views, writer
+from pillarbox.store.embedded import compaction, incoming, placements, schema, sweeper, views, writer
 
 FIRED = "fired.txt"
 """In the folder of faults: "LABEL WHEN", a line for each death."""
@@ -90,10 +90,11 @@ class Death:
             self._left -= 1
             if self._left == 0 and self._when == "before":
                 self._die()
-        result = make()
-        if ours and self._left == 0:
-            self._die()
-        return result
+        try:
+            return make()
+        finally:  # also when it failed: nothing to unlink
+            if ours and self._left == 0:
+                self._die()
 
     def _die(self) -> None:
         with self._fired.open("a") as file:
@@ -171,13 +172,14 @@ def wrap_index(death: Death, faults: Faults) -> None:
 
 def hasten() -> None:
     """What a store does now and then it does all the time: new segments, compaction, packing of states, segments for one
-    message alone, checkpoints."""
+    message alone, checkpoints, copies of the index."""
     writer.SEGMENT_SIZE = 300_000
     incoming.ALONE = incoming._IN_THREAD = SMALL_ALONE
     schema._CHECKPOINT_PAGES = 100
     sweeper._PAUSE = 0.0
     views._SMALL = 20
     compaction._LIVE_SHARE = 0.9
+    placements.EVERY, placements.SHARE = 0.2, 1
 
 
 def main(config: str, folder: str, label: str = "", when: str = "", number: str = "0") -> None:

@@ -258,9 +258,9 @@ class Person:
         try:
             pop = poplib.POP3_SSL("127.0.0.1", port, context=self.trust, timeout=LINE_PATIENCE)
         except poplib.error_proto as error:
-            if "-ERR" in str(error):
-                raise
-            raise EOFError from error  # no greeting
+            if "EOF" in str(error):  # no greeting; poplib says "-ERR EOF"
+                raise EOFError from error
+            raise
         try:
             pop.user(self.address)
             pop.pass_(PASSWORD)

@@ -70,6 +70,15 @@ BACKING_UP = (
 RESTORING = ("snapshot._bring:fsync", "snapshot.restore:fsync", "snapshot.restore:rename")
 """Where the restoring of a whole server is killed."""
 
+PLACING = (
+    "placements._write:unlink",
+    "placements._copy:BEGIN",
+    "placements._copy:COMMIT",
+    "placements._write:fsync",
+    "placements._write:rename",
+)
+"""Where it is killed while it copies the index aside."""
+
 ELSEWHERE = {
     "mail.rename": "a mailbox gets another name: no file does",
     "place.take": "the lock file's text is for people; its folder is AT_START",
@@ -78,7 +87,7 @@ ELSEWHERE = {
     "snapshot._lay_out": "a scratch folder",
     "snapshot._make_folder": "tests/backup/test_backup.py",
     "snapshot.restore:rmtree": "tests/backup/test_backup.py: something failed",
-    "placements": "tests/store/embedded/test_placements.py: images of each moment; `lay` fills a scratch folder",
+    "placements.lay": "tests/store/embedded/test_placements.py: fills a scratch folder",
     "rebuild": "tests/store/embedded/test_rebuild.py",
     "salvage": "tests/store/embedded/test_rebuild.py: copies into a scratch folder",
     "schema._keep": "tests/store/embedded/test_versions.py",
