@@ -18,8 +18,9 @@ from itertools import compress
 from pillarbox.store.changes import FlagsChanged, MessagesAdded, MessagesExpunged
 from pillarbox.store.flags import DELETED, SEEN, Flags, FlagTable
 
-JOURNAL_LENGTH = 1024
-"""Changes remembered for sessions that catch up; older ones are found by scanning `modseqs`."""
+JOURNAL_LENGTH = 128
+"""Changes remembered for sessions that catch up; older ones are found by scanning `modseqs`. Each takes some 200 octets, and the
+store keeps thousands of views."""
 
 _MANY_FLAGS = 1000
 _MANY_RUNS = 64  # beyond it, one pass over all messages is cheaper than moving the rest for each run
