@@ -38,6 +38,10 @@ from pillarbox.server.settings import Config
 RESERVED_FILES = 500
 """Descriptors kept for segments, the index, spools and relaying; the rest may be connections."""
 
+GARBAGE = 10_000
+"""Objects more than at the last look before the collector looks for circles: they are few here, and by Python's own 700 it
+would look at each second message."""
+
 Ready = Callable[[Server], None]
 
 
@@ -171,6 +175,7 @@ async def _serve(server: Server, log: Log, ready: Ready | None, reread: Callable
 
     loop.add_signal_handler(signal.SIGHUP, on_hangup)
     await server.start()
+    gc.set_threshold(GARBAGE)
     gc.freeze()  # what is loaded by now stays: collections need not look through it again and again
     notify("READY=1")
     gauges = (server.measures.lag, server.measures.descriptors)
