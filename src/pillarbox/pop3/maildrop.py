@@ -86,7 +86,7 @@ class Maildrop:
     async def beginning(self, index: int, length: int) -> bytes:
         """The first so many octets of a message. Raises Refused when it is gone.
 
-        Who takes one message after the other gets the next ones out of memory: reading some at once costs less than half.
+        Who takes one message after the other gets the next ones out of memory: one call of the store for some of them.
         """
         in_order, self._last = index == self._last + 1, index
         if index in self._ahead:
