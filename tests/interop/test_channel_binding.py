@@ -1,22 +1,49 @@
 """SCRAM-SHA-256-PLUS: gsasl (GnuTLS) binds what we bind, on both versions of TLS; a man in the middle is noticed."""
 
+import asyncio
 import hashlib
 import hmac
 import imaplib
 import poplib
 import smtplib
 import ssl
+import threading
 from base64 import b64decode, b64encode
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+import msgspec
 import pytest
-from tests.demo import PASSWORD, Demo
+from tests.demo import PASSWORD, Demo, running_demo
 from tests.interop.conftest import ALICE, run
+
+from pillarbox.cli.demo_server import demo_config
+from pillarbox.server.assembly import Server
 
 pytestmark = pytest.mark.interop
 
 VERSIONS = {"1.2": "NORMAL:-VERS-ALL:+VERS-TLS1.2", "1.3": "NORMAL:-VERS-ALL:+VERS-TLS1.3"}
 """GnuTLS takes tls-unique in the one and tls-exporter in the other."""
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """The demo's accounts, on a server that is told to bind: it does not by itself."""
+    with running_demo(tmp_path_factory.mktemp("binding") / "data") as demo:
+        pass
+    config = demo_config(demo.directory, demo.offset)
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        server = Server(msgspec.structs.replace(config, tls=msgspec.structs.replace(config.tls, channel_binding=True)))
+        asyncio.run_coroutine_threadsafe(server.start(), loop).result()
+        yield demo
+        asyncio.run_coroutine_threadsafe(server.stop(), loop).result()
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
 
 
 def gsasl(demo: Demo, *options: str, password: str = PASSWORD, check: bool = True) -> str:

@@ -44,9 +44,10 @@ class _ServerObject(ssl.SSLObject):
 
 
 class _ServerContext(ssl.SSLContext):
-    """What connections on it need for channel binding: the certificate's, and where TLS 1.3 secrets come from; None where
-    there is none."""
+    """What connections on it need for channel binding, if they have it: the certificate's, and where TLS 1.3 secrets come
+    from; None where there is none."""
 
+    binding = False
     end_point: bytes | None = None
     secrets: SecretPipe | None = None
 
@@ -180,6 +181,8 @@ class TlsLayer:
     def _bindings(self, cipher: str) -> dict[str, bytes]:
         secret, self._exporter, self._first = self._exporter, None, b""
         context = cast(_ServerContext, self._object.context)
+        if not context.binding:
+            return {}
         found = {}
         if self._object.version() == "TLSv1.3":
             if secret is None:
@@ -218,7 +221,7 @@ class TlsProfile:
     """How one listener uses TLS. `alpn` is offered and never demanded: many programs send none, or a wrong one.
 
     `tickets` off for port 25: Microsoft's sender aborts a TLS 1.3 connection on which it gets a session ticket.
-    `secrets` where people log in, for channel binding.
+    `secrets`, for channel binding, where people log in and that is wanted.
     """
 
     alpn: str = ""
@@ -273,6 +276,7 @@ def server_context(files: CertificateFiles, profile: TlsProfile) -> ssl.SSLConte
     context.sslobject_class = _ServerObject
     context.load_cert_chain(files.certificate, files.key, password=_no_password)
     if profile.secrets is not None:
+        context.binding = True
         with suppress(ValueError):
             context.end_point = end_point(files.certificate)
         with suppress(OSError):

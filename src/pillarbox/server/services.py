@@ -62,7 +62,7 @@ class Parts:
 def make_services(parts: Parts) -> dict[str, Service]:
     """The service of each listener that is enabled."""
     engines = _engines(parts)
-    secrets = SecretPipe()
+    secrets = SecretPipe() if parts.config.tls.channel_binding else None
 
     def tls(name: str) -> ServerTls:
         return ServerTls(TlsProfile(PROTOCOLS[name], name != "smtp", None if name == "smtp" else secrets))

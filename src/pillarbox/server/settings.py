@@ -85,6 +85,13 @@ class Tls(Struct, frozen=True, forbid_unknown_fields=True):
     more: Annotated[
         list[Certificate], Meta(description="Further certificates, chosen by the name that a client asks for.")
     ] = field(default_factory=list)
+    channel_binding: Annotated[
+        bool,
+        Meta(
+            description="Offer SCRAM-SHA-256-PLUS too. Off, since some programs take it without being able to do it, "
+            "and then cannot log in (mutt 2.2 with GNU SASL)."
+        ),
+    ] = False
 
 
 class Limits(Struct, frozen=True, forbid_unknown_fields=True):
