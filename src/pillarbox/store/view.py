@@ -19,8 +19,8 @@ from pillarbox.store.changes import FlagsChanged, MessagesAdded, MessagesExpunge
 from pillarbox.store.flags import DELETED, SEEN, Flags, FlagTable
 
 JOURNAL_LENGTH = 128
-"""Changes remembered for sessions that catch up; older ones are found by scanning `modseqs`. Each takes some 200 octets, and the
-store keeps thousands of views."""
+"""Changes remembered for sessions that catch up; older ones are found by scanning `modseqs`. Each takes some 200 octets, and
+thousands of views are kept."""
 
 _MANY_FLAGS = 1000
 _MANY_RUNS = 64  # beyond it, one pass over all messages is cheaper than moving the rest for each run
