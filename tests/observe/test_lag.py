@@ -1,11 +1,16 @@
 """The loop's lag is measured, and said once in a while when people notice it."""
 
 import asyncio
+import os
+import subprocess
+import sys
 import time
 from contextlib import suppress
 from typing import Any
 
-from pillarbox.observe.lag import LIMIT, PAUSE, LagGauge
+import pytest
+
+from pillarbox.observe.lag import LIMIT, PAUSE, LagGauge, waiting_time
 
 
 def test_a_line_at_once_then_one_in_a_while() -> None:
@@ -14,14 +19,14 @@ def test_a_line_at_once_then_one_in_a_while() -> None:
     gauge = LagGauge(lambda event, **facts: lines.append({"event": event, **facts}), clock=lambda: now[0])
     gauge.note(LIMIT, 0.0)
     assert lines == []
-    gauge.note(0.3, 0.2)
-    assert lines == [{"event": "loop_late", "lag": 0.3, "computed": 0.2, "times": 1}]
+    gauge.note(0.3, 0.2, 0.05)
+    assert lines == [{"event": "loop_late", "lag": 0.3, "computed": 0.2, "waited": 0.05, "times": 1}]
     gauge.note(0.5, 0.1)
     gauge.note(0.4, 0.4)
     assert len(lines) == 1
     now[0] += PAUSE
     gauge.note(0.0, 0.0)
-    assert lines[1:] == [{"event": "loop_late", "lag": 0.5, "computed": 0.1, "times": 2}]
+    assert lines[1:] == [{"event": "loop_late", "lag": 0.5, "computed": 0.1, "waited": 0.0, "times": 2}]
     assert gauge.worst == 0.5
     now[0] += PAUSE
     gauge.note(0.0, 0.0)
@@ -43,6 +48,24 @@ async def test_a_loop_that_is_held_up() -> None:
     with suppress(asyncio.CancelledError):
         await task
     assert lines == ["loop_late", "loop_lag"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="told by Linux only")
+def test_waiting_is_what_the_others_on_one_processor_take() -> None:
+    """Two processes that compute on one processor: each waits about half of the time."""
+    code = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\nwhile True: pass"
+    mine = os.sched_getaffinity(0)
+    with subprocess.Popen([sys.executable, "-c", code]) as other:
+        try:
+            os.sched_setaffinity(0, {min(mine)})
+            before = waiting_time()
+            until = time.thread_time() + 0.3
+            while time.thread_time() < until:
+                pass
+            assert waiting_time() - before > 0.05
+        finally:
+            os.sched_setaffinity(0, mine)
+            other.kill()
 
 
 def test_percentiles() -> None:
