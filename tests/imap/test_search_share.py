@@ -48,11 +48,13 @@ async def test_the_loop_goes_on_during_a_search(search: str, server: Server) -> 
     client = await server.client("INBOX")
     await client.say("NOOP")
     stop = asyncio.Event()
+    began = time.thread_time()
     watching = asyncio.create_task(longest_slice(stop))
     assert (await client.say(f"UID SEARCH {search}"))[-1].startswith("OK")
     stop.set()
     longest = await watching
-    assert longest < 0.025  # 10 ms are aimed at; what collects garbage may come in between
+    # 10 ms are aimed at; what collects garbage may come in between, and where all is slow, slices are too.
+    assert longest < max(0.025, (time.thread_time() - began) / 3)
 
 
 async def test_a_storm_of_one_account_leaves_room_for_another(server: Server) -> None:
