@@ -69,14 +69,15 @@ class TlsLayer:
 
     def handshake(self, octets: bytes) -> bool:
         """Go on with what was received; True when the handshake is done. Raises TlsError; then `output` has the alert."""
+        secrets = cast(_ServerContext, self._object.context).secrets
         if not self._begun:
             # RFC 8446 §5.1: content type handshake(22), legacy_record_version 3.x.
             if not (octets[0] == 0x16 and octets[1:2] in (b"\x03", b"")):
                 raise NotTls("plaintext where TLS was expected")
             self._begun = True
-            if (secrets := cast(_ServerContext, self._object.context).secrets) is not None:
+            if secrets is not None:
                 secrets.empty()
-        if len(self._first) < RANDOM_KNOWN:
+        if secrets is not None and len(self._first) < RANDOM_KNOWN:
             self._first += octets[: RANDOM_KNOWN - len(self._first)]
         self._incoming.write(octets)
         try:
