@@ -41,6 +41,7 @@ LISTS = [
     (b"Broken <a@b, c@d", [one(b"Broken", b"a", b"b"), one(None, b"c", b"d")]),
     (b"J\xc3\xb8rn <j@x>", [one(b"J\xc3\xb8rn", b"j", b"x")]),
     (b"<>", []),
+    (b'"" <a@b>, " " <c@d>,<e@f>', [one(None, b"a", b"b"), one(None, b"c", b"d"), one(None, b"e", b"f")]),
 ]  # fmt: skip
 
 
@@ -55,7 +56,7 @@ def test_only_addresses() -> None:
 
 @given(
     st.lists(
-        st.sampled_from([b"a", b"@", b"<", b">", b",", b":", b";", b"(", b")", b'"', b"\\", b" ", b"[", b"]", b"."])
+        st.sampled_from([*(bytes([each]) for each in b'a@<>,:;()"\\ [].'), b'""', b"<a@b>", b"a@b", b"()", b"g:"])
     ).map(b"".join)
 )
 def test_any_value(value: bytes) -> None:

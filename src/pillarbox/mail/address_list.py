@@ -56,7 +56,8 @@ def _read_usual(value: bytes, position: int, entries: list[Entry]) -> int:
         if local is None:
             entries.append(Entry(None, None, bare_local, bare_host))
         else:
-            entries.append(Entry((quoted or phrase).strip() or None, None, local, host))
+            name = phrase if quoted is None else quoted
+            entries.append(Entry(name.strip() or None, None, local, host))
         position = found.end()
     return position
 
