@@ -21,6 +21,9 @@ PASSWORD = "correct horse battery"
 DOMAIN = "example.test"
 START_PATIENCE = 30.0
 
+PATIENCE = 120.0
+"""Seconds for a command; a check reads every octet, maybe at low priority on a machine that does much else."""
+
 
 @lru_cache(maxsize=1)
 def nursery() -> Nursery:
@@ -107,7 +110,7 @@ class Child:
     def control(self, verb: str, **arguments: Any) -> Any:
         """What `pillarbox account` and the others do. Raises ControlError for a refusal only, OSError when the line breaks."""
         try:
-            return call(self.data / NAME, verb, arguments, patience=30)
+            return call(self.data / NAME, verb, arguments, patience=PATIENCE)
         except ControlError as error:
             if "in the middle of its answer" in error.text:
                 raise ConnectionResetError from error

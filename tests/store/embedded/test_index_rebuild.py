@@ -82,6 +82,23 @@ async def test_it_goes_on_after_a_restart(whole: bool, store: EmbeddedStore, ali
     await again.close()
 
 
+async def test_a_check_does_not_wait_until_a_step_has_rested(
+    store: EmbeddedStore, alice: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A step rests after each message, on a busy machine for long; whoever waits for it need not wait for that."""
+    inbox, elephants = await fill(store, alice)
+    await store.indexer.status()  # it is open
+    monkeypatch.setattr(indexer, "REST", 1e9)
+    step = asyncio.create_task(store.indexer._step())
+    while not store.indexer._lock.locked():
+        await asyncio.sleep(0)
+    async with asyncio.timeout(20):
+        assert [p async for p in store.check.problems(repair=False)] == []
+    assert 0 < await step < STEP
+    await store.indexer.catch_up()
+    assert await store.mail.may_hold(alice, inbox, "elephants") == elephants
+
+
 async def test_a_large_message_on_its_way_is_indexed_when_it_has_come(store: EmbeddedStore, alice: int) -> None:
     inbox, _ = await fill(store, alice, 1)
     number = store._state.next_blob()  # what a large message does before its commit

@@ -2,7 +2,7 @@
 loop with a rest after each, long ones in a thread."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from pillarbox.mail.full_text import full_text
@@ -47,8 +47,11 @@ class BlobTexts:
         self._blobs = blobs
         self._observer = observer
 
-    async def read(self, rows: list[Row], *, hurry: bool, stop: Callable[[], bool]) -> Read:
-        """The texts of the first of these blobs: as many as make a step, fewer once `stop` says so. `hurry`: without rests."""
+    async def read(
+        self, rows: list[Row], *, rest: Callable[[float], Awaitable[None]], stop: Callable[[], bool]
+    ) -> Read:
+        """The texts of the first of these blobs: as many as make a step, fewer once `stop` says so. `rest` is called after
+        each, with the seconds that it took."""
         read = Read()
         octets = 0
         clock = asyncio.get_running_loop().time
@@ -61,7 +64,7 @@ class BlobTexts:
                 read.texts.append(text)
             read.last = blob
             octets += size
-            await asyncio.sleep(0 if hurry else REST * (clock() - start))
+            await rest(clock() - start)
             if octets > STEP_OCTETS or stop():
                 break
         return read

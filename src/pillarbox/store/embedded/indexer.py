@@ -5,8 +5,9 @@ A step never holds up the event loop: the index's own work is done in a thread.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -59,6 +60,8 @@ class Indexer:
         self._writer: apsw.Connection | None = None
         self._reader: apsw.Connection | None = None
         self._lock = asyncio.Lock()  # one step at a time
+        self._waiting = 0  # who want it now
+        self._wanted = asyncio.Event()
         self._mark = 0
         self._listed = True  # there may be something in the list `again`
         self._damage = ""
@@ -100,7 +103,7 @@ class Indexer:
     async def status(self) -> list[Indexed]:
         try:
             if self._reader is None:
-                async with self._lock:
+                async with self._soon():
                     await self._open()
             counts = await self._ask(text_index.counts)
         except (apsw.Error, OSError) as error:
@@ -120,7 +123,7 @@ class Indexer:
         """What is wrong with the index, read wholly and compared with some messages; "" when nothing is. Raises
         StoreError."""
         try:
-            async with self._lock:
+            async with self._soon():
                 await self._open()
                 return await self._write(text_index.problem) or await self._sample()
         except (apsw.Error, OSError) as error:
@@ -129,7 +132,7 @@ class Indexer:
     async def rebuild(self, account: int | None = None) -> None:
         mailboxes = None if account is None else list(self._state.owner(account).mailboxes)
         try:
-            async with self._lock:
+            async with self._soon():
                 if mailboxes is None:
                     await self._drop()
                 await self._open()
@@ -141,7 +144,7 @@ class Indexer:
 
     async def catch_up(self, progress: Progress | None = None) -> None:
         try:
-            async with self._lock:
+            async with self._soon():
                 await self._open()
                 total = await self._left() if progress else 0
             done = 0
@@ -308,8 +311,34 @@ class Indexer:
         arrived = self._arrived()
         patient = self._patience > 0 and not self._hurry
         return await self._texts.read(
-            rows, hurry=bool(self._hurry), stop=lambda: patient and self._arrived() != arrived
+            rows, rest=self._rest, stop=lambda: bool(self._waiting) or (patient and self._arrived() != arrived)
         )
+
+    async def _rest(self, took: float) -> None:
+        """After work that took so many seconds, which on a busy machine may be long; not while somebody waits."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0 if self._hurry else REST * took):
+                await self._wanted.wait()
+
+    @asynccontextmanager
+    async def _soon(self) -> AsyncIterator[None]:
+        """The lock, for somebody who waits: a step that is under way ends with the message that it is at."""
+        self._hurry += 1
+        try:
+            self._waiting += 1
+            self._wanted.set()
+            try:
+                await self._lock.acquire()
+            finally:
+                self._waiting -= 1
+                if not self._waiting:
+                    self._wanted.clear()
+            try:
+                yield
+            finally:
+                self._lock.release()
+        finally:
+            self._hurry -= 1
 
     async def _sample(self) -> str:
         """Whether the index has all messages, and names some of them for needles out of their texts."""
@@ -344,7 +373,7 @@ class Indexer:
         clock = asyncio.get_running_loop().time
         start = clock()
         await self._write(step, *arguments, **named)
-        await asyncio.sleep(0 if self._hurry else REST * (clock() - start))
+        await self._rest(clock() - start)
 
     async def _write(
         self, step: Callable[Concatenate[apsw.Connection, P], T], *arguments: P.args, **named: P.kwargs
