@@ -17,6 +17,11 @@ Ports: SMTP 25 (other servers), 465 and 587 (submission); POP3 110 and 995; IMAP
 """
 
 
+def names(keywords: Iterable[str]) -> str:
+    """Keywords as they stand in a table."""
+    return ", ".join(f"`{name}`" for name in keywords)
+
+
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
     """A Markdown table."""
     yield "| " + " | ".join(head) + " |"
@@ -37,9 +42,9 @@ def smtp() -> Iterator[str]:
     )
     yield ""
     yield from table(
-        ("EHLO keyword", "what it brings", "parameters of MAIL", "defined in"),
+        ("EHLO keyword", "what it brings", "parameters of MAIL", "of RCPT", "defined in"),
         (
-            (f"`{e.keyword}`", e.summary, ", ".join(f"`{name}`" for name in e.mail_parameters), e.rfc)
+            (f"`{e.keyword}`", e.summary, names(e.mail_parameters), names(e.rcpt_parameters), e.rfc)
             for e in EXTENSIONS.values()
         ),
     )

@@ -25,6 +25,19 @@ def test_submits(
     assert bob.fetch(token).endswith(sent)
 
 
+def test_asks_for_a_confirmation(demo: Demo, token: str, alice: Inbox, bob: Inbox, tmp_path: Path) -> None:
+    rc = tmp_path / "msmtprc"
+    rc.write_text(
+        f"account default\nhost localhost\nport {demo.port('submissions')}\nfrom {ALICE}\ntls on\ntls_starttls off\n"
+        f"tls_trust_file {demo.ca}\nauth plain\nuser {ALICE}\npassword {PASSWORD}\n"
+        "dsn_notify success,failure\ndsn_return headers\n"
+    )
+    rc.chmod(0o600)
+    run("msmtp", "-C", str(rc), BOB, stdin=message(token), home=tmp_path)
+    assert bob.fetch(token).endswith(message(token))
+    assert b"Action: delivered" in alice.fetch(token)
+
+
 def test_the_copy_in_sent_is_there_once_and_seen(demo: Demo, token: str, alice: Inbox, tmp_path: Path) -> None:
     command = ("msmtp", "--host=localhost", f"--port={demo.port('submissions')}", "--tls=on", "--tls-starttls=off")
     secret = tmp_path / "secret"

@@ -143,3 +143,35 @@ def test_strangers_cannot_add_fields() -> None:
     assert b"\n--=_b1" not in own
     assert b"In-Reply-To" not in own  # a Message-ID that is none is not referred to
     assert b"Subject: Your message was not delivered: a b\r\n" in own
+
+
+DELIVERED = RecipientReport(
+    "kim@here.test", Action.DELIVERED, "2.0.0", "It is in the mailbox", original_recipient="rfc822;k@here.test"
+)
+
+
+def test_confirmations() -> None:
+    report = replace(REPORT, recipients=[DELIVERED], whole=False)
+    text, status, returned = parts(report)
+    words = text.get_payload(decode=True)
+    assert isinstance(words, bytes)
+    assert b"the confirmation that you asked for" in words
+    assert b"not" not in words
+    assert dict(status.get_payload()[1].items()) == {
+        "Original-Recipient": "rfc822;k@here.test",
+        "Final-Recipient": "rfc822; kim@here.test",
+        "Action": "delivered",
+        "Status": "2.0.0",
+    }
+    assert returned.get_content_type() == "text/rfc822-headers"
+    assert email.message_from_bytes(compose(report))["Subject"] == "Your message was delivered: lunch"
+
+
+def test_the_gravest_is_said_first() -> None:
+    report = replace(REPORT, recipients=[DELIVERED, DELAYED, FAILED])
+    assert report.gravest is Action.FAILED
+    assert replace(REPORT, recipients=[DELIVERED, DELAYED]).gravest is Action.DELAYED
+
+
+def test_original_recipients_in_utf8_make_it_internationalised() -> None:
+    assert replace(REPORT, recipients=[replace(DELIVERED, original_recipient="utf-8;kïm@here.test")]).utf8

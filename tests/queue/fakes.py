@@ -71,6 +71,7 @@ class FakeWorld:
     servers: dict[str, Behaviour | Exception] = field(default_factory=dict)
     calls: list[tuple[Peer, list[str]]] = field(default_factory=list)
     received: list[tuple[str, str, bytes]] = field(default_factory=list)
+    notifying: bool = False
 
     async def send(self, peer: Peer, transaction: Transaction, content: Content) -> str:
         self.calls.append((peer, [r.address for r in transaction.recipients]))
@@ -79,6 +80,7 @@ class FakeWorld:
             behaviour = lambda _address: OK  # noqa: E731
         if isinstance(behaviour, Exception):
             raise behaviour
+        transaction.notifying = self.notifying
         transaction.outcomes = [behaviour(r.address) for r in transaction.recipients]
         octets = b"".join([chunk async for chunk in content()])
         for recipient, outcome in zip(transaction.recipients, transaction.outcomes, strict=True):

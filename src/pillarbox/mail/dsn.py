@@ -22,13 +22,37 @@ class Action(Enum):
 
     FAILED = "failed"
     DELAYED = "delayed"
+    DELIVERED = "delivered"
+    RELAYED = "relayed"
+    """Handed to a server that does not notify."""
+    EXPANDED = "expanded"
+    """Delivered to an alias that stands for several addresses."""
+
+
+_GRAVITY = (Action.FAILED, Action.DELAYED, Action.RELAYED, Action.EXPANDED, Action.DELIVERED)
+_SUBJECTS = {
+    Action.FAILED: "Your message was not delivered",
+    Action.DELAYED: "Your message is delayed",
+    Action.RELAYED: "Your message was passed on",
+    Action.EXPANDED: "Your message was delivered",
+    Action.DELIVERED: "Your message was delivered",
+}
+_CONFIRMED = ["This is the confirmation that you asked for. Your message is on its way or there:"]
+_OPENINGS = {
+    Action.FAILED: ["Your message could not be delivered to:"],
+    Action.DELAYED: ["Your message has not been delivered yet to the following addresses.", "It is still being tried."],
+    Action.RELAYED: _CONFIRMED,
+    Action.EXPANDED: _CONFIRMED,
+    Action.DELIVERED: _CONFIRMED,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class RecipientReport:
     """`status` as 5.1.1; `diagnostic` what the other server said (a reply), "" when it was our own decision.
 
-    `reason` is for people. `retry_until`: epoch seconds, for a delay.
+    `reason` is for people. `retry_until`: epoch seconds, for a delay. `original_recipient` as the sender gave it, with its type
+    (`rfc822;a@b.example`); "" when unknown.
     """
 
     address: str
@@ -64,22 +88,26 @@ class Report:
     fields: dict[str, str] = field(default_factory=dict)
 
     @property
+    def gravest(self) -> Action:
+        """The worst of what is reported."""
+        return min((r.action for r in self.recipients), key=_GRAVITY.index)
+
+    @property
     def utf8(self) -> bool:
         """Whether it can only travel with SMTPUTF8."""
-        addresses = (self.sender, *(r.address for r in self.recipients))
+        addresses = (self.sender, *(r.address + r.original_recipient for r in self.recipients))
         return not all(a.isascii() for a in addresses) or not _header(self.returned).isascii()
 
 
 def compose(report: Report) -> bytes:
     """The notification as a message, line ends CRLF."""
-    failed = any(r.action is Action.FAILED for r in report.recipients)
     kind = "global-delivery-status" if report.utf8 else "delivery-status"
     parts = [
-        ("text/plain; charset=utf-8", "8bit", _text(report, failed=failed).encode()),
+        ("text/plain; charset=utf-8", "8bit", _text(report).encode()),
         (f"message/{kind}", "8bit" if report.utf8 else "7bit", _status(report).encode()),
         _returned(report),
     ]
-    octets = [_fields(report, failed=failed).encode()]
+    octets = [_fields(report).encode()]
     boundary = report.boundary.encode()
     for content_type, encoding, body in parts:
         octets.append(b"--%b\r\nContent-Type: %b\r\n" % (boundary, content_type.encode()))
@@ -89,9 +117,9 @@ def compose(report: Report) -> bytes:
     return b"".join(octets)
 
 
-def _fields(report: Report, *, failed: bool) -> str:
+def _fields(report: Report) -> str:
     original = dict(_original_fields(report.returned))
-    what = "Your message was not delivered" if failed else "Your message is delayed"
+    what = _SUBJECTS[report.gravest]
     subject = original.get("subject", "")
     if subject.isascii() and 0 < len(subject) <= WIDTH:
         what += f": {subject}"
@@ -116,15 +144,12 @@ def _fields(report: Report, *, failed: bool) -> str:
     return "\r\n".join(lines)
 
 
-def _text(report: Report, *, failed: bool) -> str:
-    opening = (
-        ["Your message could not be delivered to:"]
-        if failed
-        else ["Your message has not been delivered yet to the following addresses.", "It is still being tried."]
-    )
-    lines = [f"This is the mail server {report.host}.", "", *opening, ""]
+def _text(report: Report) -> str:
+    gravest = report.gravest
+    lines = [f"This is the mail server {report.host}.", "", *_OPENINGS[gravest], ""]
     for recipient in report.recipients:
-        late = "" if recipient.action is Action.FAILED or not failed else " (only late; it is still being tried)"
+        failed = gravest is Action.FAILED
+        late = " (only late; it is still being tried)" if failed and recipient.action is Action.DELAYED else ""
         lines += [f"  {_line(recipient.address)}{late}", f"    {_line(recipient.reason)}"]
         if recipient.diagnostic:
             who = f"{recipient.remote_host} said" if recipient.remote_host else "the answer was"
@@ -133,7 +158,7 @@ def _text(report: Report, *, failed: bool) -> str:
             lines.append(f"    It will be tried until {formatdate(recipient.retry_until)}.")
         lines.append("")
     lines += [f"The message was accepted on {formatdate(report.arrived)}; its queue id is {report.queue_id}.", ""]
-    if not failed:
+    if gravest is Action.DELAYED:
         lines += ["You need not do anything: you will be told if it fails in the end.", ""]
     return "\r\n".join(lines)
 

@@ -63,6 +63,7 @@ EVENT_LEVELS = {
     "network_storage": logging.WARNING,
     "relay_failed": logging.WARNING,
     "bounce_dropped": logging.WARNING,
+    "confirmation_dropped": logging.WARNING,
     "relay_broken": logging.ERROR,
     "queue_unreadable": logging.ERROR,
     "queue_unwritable": logging.ERROR,

@@ -57,11 +57,12 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one recipient, and who said so. `peer` is None when nobody was reached."""
+    """What became of one recipient, and who said so. `peer` is None when nobody was reached; `notifying` as in Transaction."""
 
     reply: Reply
     peer: Peer | None = None
     tls: str = ""
+    notifying: bool = False
 
     def __str__(self) -> str:
         return f"{self.peer.host} [{self.peer.address}]: {self.reply}" if self.peer else str(self.reply)
@@ -104,19 +105,19 @@ class Attempt:
         while waiting:
             batch = waiting[: self.per_transaction]
             try:
-                replies, tls = await self._transaction(peer, batch)
+                outcomes = await self._transaction(peer, batch)
             except PeerFailed as failure:
                 if not found:
                     raise
-                replies, tls = [_temporary(failure.reply)] * len(batch), ""
-            found |= {i: Outcome(reply, peer, tls) for i, reply in zip(batch, replies, strict=True)}
-            delivered = any(reply.is_success for reply in replies)
+                outcomes = [Outcome(_temporary(failure.reply), peer)] * len(batch)
+            found |= zip(batch, outcomes, strict=True)
+            delivered = any(outcome.reply.is_success for outcome in outcomes)
             # 452 after others got through: too many recipients for one transaction, the rest come in the next.
-            rest = [i for i, reply in zip(batch, replies, strict=True) if reply.code == 452 and delivered]
+            rest = [i for i in batch if found[i].reply.code == 452 and delivered]
             waiting = rest + waiting[len(batch) :]
         return found
 
-    async def _transaction(self, peer: Peer, batch: Sequence[int]) -> tuple[list[Reply], str]:
+    async def _transaction(self, peer: Peer, batch: Sequence[int]) -> list[Outcome]:
         transaction = self.message.transaction([self.recipients[i] for i in batch])
         try:
             tls = await self.sender.send(peer, transaction, self.message.content)
@@ -126,7 +127,7 @@ class Attempt:
             # RFC 7435 §3: encryption when it works; a server with broken TLS still gets its mail.
             tls = await self.sender.send(replace(peer, tls=TlsMode.NONE), transaction, self.message.content)
         undecided = Reply(451, "4.4.2", "the session ended without an answer")
-        return [reply or undecided for reply in transaction.outcomes], tls
+        return [Outcome(reply or undecided, peer, tls, transaction.notifying) for reply in transaction.outcomes]
 
 
 def _again(reply: Reply, *, another_family: bool) -> bool:

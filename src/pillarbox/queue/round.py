@@ -45,6 +45,7 @@ class Round:
     def __init__(self, tools: Tools, entry: QueueEntry) -> None:
         self._tools = tools
         self._entry = entry
+        self._bounces = Bounces(tools.store, tools.policy, tools.locate, tools.new_id)
 
     async def run(self) -> None:
         """Try, record, notify. A bug or a failing store must cost a retry, never the message."""
@@ -122,8 +123,19 @@ class Round:
         found = list(zip(recipients, outcomes, strict=True))
         delivered = [self._delivered(r, outcome) for r, outcome in found if outcome.reply.is_success]
         if delivered:
-            await self._record(delivered, keep_lease=True)
+            await self._record(delivered, bounce=await self._confirmation(found), keep_lease=True)
         return found
+
+    async def _confirmation(self, found: Sequence[tuple[QueueRecipient, Outcome]]) -> Bounce | None:
+        """What senders who asked for it are told where the next server will not (RFC 3461 §5.2.2). Never raises: what was
+        delivered has to go on record."""
+        taken = [(r, outcome) for r, outcome in found if outcome.reply.is_success and not outcome.notifying]
+        notices = [Notice(r.address, r.parameters, Action.RELAYED, outcome) for r, outcome in taken]
+        try:
+            return await self._bounces.make(self._bounces.about(self._entry), notices, self._tools.clock())
+        except Exception as error:
+            self._broken(error)
+            return None
 
     def _delivered(self, recipient: QueueRecipient, outcome: Outcome) -> QueueRecipient:
         peer = outcome.peer
@@ -147,16 +159,10 @@ class Round:
             return  # everyone had it, and that is recorded: the entry is gone
         bounce = None
         if notices:
-            tools = self._tools
-            bounces = Bounces(tools.store, tools.policy, tools.locate, tools.new_id)
-            bounce = await bounces.make(self._entry, notices, tools.clock())
+            bounce = await self._bounces.make(self._bounces.about(self._entry), notices, self._tools.clock())
             if bounce is None:
-                tools.emit("bounce_dropped", queue_id=self._entry.id, reverse_path=self._entry.reverse_path)
-        try:
-            await self._record(changed, bounce=bounce)
-        finally:
-            if bounce is not None:
-                bounce.spool.discard()
+                self._tools.emit("bounce_dropped", queue_id=self._entry.id, reverse_path=self._entry.reverse_path)
+        await self._record(changed, bounce=bounce)
 
     def _is_complete(self, found: Sequence[tuple[QueueRecipient, Outcome]]) -> bool:
         tried = {r.id for r, _ in found}
@@ -181,29 +187,34 @@ class Round:
         }
         if again is None:
             tools.emit("relay_failed", **facts)
-            notices.append(Notice(recipient, Action.FAILED, outcome))
+            notices.append(Notice(recipient.address, recipient.parameters, Action.FAILED, outcome))
             return replace(recipient, state=RecipientState.FAILED)
         tools.emit("relay_deferred", **facts, next_attempt=again)
         if not recipient.delay_notified and warning_due(schedule, entry.created, now):
-            notices.append(Notice(recipient, Action.DELAYED, outcome, entry.created + schedule.lifetime))
+            until = entry.created + schedule.lifetime
+            notices.append(Notice(recipient.address, recipient.parameters, Action.DELAYED, outcome, until))
             recipient = replace(recipient, delay_notified=True)
         return replace(recipient, next_attempt=again)
 
     async def _record(
         self, recipients: Sequence[QueueRecipient], *, bounce: Bounce | None = None, keep_lease: bool = False
     ) -> None:
-        """Into the store, however long that takes: what happened outside cannot be undone."""
+        """Into the store, however long that takes: what happened outside cannot be undone. The bounce's spool ends here."""
         tools = self._tools
-        while True:
-            try:
-                await tools.store.queue.update(self._entry.id, recipients, bounce=bounce, keep_lease=keep_lease)
-            except NotFound:
-                tools.emit("relay_entry_removed", queue_id=self._entry.id)
-            except StoreError as error:
-                tools.emit("queue_unwritable", queue_id=self._entry.id, reason=str(error))
-                await asyncio.sleep(tools.policy.store_retry)
-                continue
-            return
+        try:
+            while True:
+                try:
+                    await tools.store.queue.update(self._entry.id, recipients, bounce=bounce, keep_lease=keep_lease)
+                except NotFound:
+                    tools.emit("relay_entry_removed", queue_id=self._entry.id)
+                except StoreError as error:
+                    tools.emit("queue_unwritable", queue_id=self._entry.id, reason=str(error))
+                    await asyncio.sleep(tools.policy.store_retry)
+                    continue
+                return
+        finally:
+            if bounce is not None:
+                bounce.spool.discard()
 
 
 def _domain(address: str) -> str:

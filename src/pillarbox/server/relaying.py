@@ -6,11 +6,9 @@ import ssl
 from collections.abc import Callable
 from pathlib import Path
 
-from pillarbox.mail.address import Address, BadAddress, normalise_domain
-from pillarbox.mail.status import Refused
+from pillarbox.mail.address import normalise_domain
 from pillarbox.net.dns import DnsPolicy, DnsResolver
 from pillarbox.net.smtp_sender import SenderPolicy, SmtpSender
-from pillarbox.queue.bounce import Locate, Whereabouts
 from pillarbox.queue.policy import Policy, Schedule, Smarthost
 from pillarbox.queue.runner import QueueRunner
 from pillarbox.sasl.secret import Secret
@@ -18,7 +16,8 @@ from pillarbox.server import settings
 from pillarbox.server.config import ConfigError, name_servers
 from pillarbox.server.settings import Config
 from pillarbox.smtp.client.policy import ClientPolicy, Login, TlsMode
-from pillarbox.store.api import Delivery, Store
+from pillarbox.store.api import Store
+from pillarbox.transfer.confirmation import locator
 from pillarbox.transfer.delivery import AddressBook
 from pillarbox.transfer.queue_id import fresh_queue_id
 
@@ -49,7 +48,7 @@ class Relaying:
             self._sender,
             DnsResolver(DnsPolicy(name_servers(config)), emit=tell),
             queue_policy(config, host_name, own_addresses),
-            locate=_locate(book),
+            locate=locator(book),
             emit=tell,
             new_id=fresh_queue_id,
         )
@@ -115,19 +114,6 @@ def _password(key: str, path: Path) -> Secret:
     if not line:
         raise ConfigError(f"`{key}`: the first line of {path} is empty")
     return Secret(line)
-
-
-def _locate(book: AddressBook) -> Locate:
-    """Bounces go where any other mail for the address goes, aliases and all."""
-
-    async def locate(address: str) -> Whereabouts:
-        try:
-            found = await book.resolve(Address.parse(address))
-        except (BadAddress, Refused):
-            return Whereabouts()
-        return Whereabouts([Delivery(a.id) for a in found.accounts], [str(a) for a in found.elsewhere])
-
-    return locate
 
 
 async def own_addresses(smtp: tuple[str, int] | None, port: int) -> frozenset[str]:

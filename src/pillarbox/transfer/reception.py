@@ -49,7 +49,7 @@ class Reception(TransferService):
     async def transfer(self, arrival: Arrival) -> None:
         """Into mailboxes; targets of aliases elsewhere into the queue, with the sender as it was."""
         arrival.incoming.header = trace.without_own_results(arrival.incoming.header, self.policy.hostname)
-        planned = await plan(self.book, (path.address for path in arrival.envelope.forward_paths))
+        planned = await plan(self.book, arrival.envelope.forward_paths)
         deliveries = [Delivery(account.id) for account in planned.accounts]
         relay = planned.relay(arrival.queue_id, arrival.envelope)
         await self.hand_over(arrival, deliveries, relay, show_client=True)

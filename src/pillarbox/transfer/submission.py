@@ -19,6 +19,7 @@ from pillarbox.transfer.checks.loop import LoopCheck
 from pillarbox.transfer.checks.rate import RateCheck, Sent
 from pillarbox.transfer.checks.verdict import Check
 from pillarbox.transfer.completion import complete
+from pillarbox.transfer.confirmation import Confirmations
 from pillarbox.transfer.delivery import AddressBook
 from pillarbox.transfer.handover import full, plan
 from pillarbox.transfer.policy import Policy
@@ -51,6 +52,7 @@ class Submission(TransferService):
             LoopCheck(policy.max_received),
         )
         super().__init__(store, policy, (*ours, *checks), clock=clock, queue_id=queue_id)
+        self._confirmations = Confirmations(store, self.book, policy.hostname, queue_id)
 
     async def judge_sender(self, client: Client, envelope: Envelope) -> None:
         """The account may have been closed since the login."""
@@ -76,13 +78,15 @@ class Submission(TransferService):
         incoming.header, incoming.own_header = complete(
             incoming.header, message_id=f"{arrival.queue_id}@{self.policy.hostname}", now=arrival.now
         )
-        planned = await plan(self.book, (path.address for path in arrival.envelope.forward_paths))
+        planned = await plan(self.book, arrival.envelope.forward_paths)
         relay = planned.relay(arrival.queue_id, arrival.envelope, account=identity.account)
         if relay is not None and not incoming.is_seven_bit:
             relay.parameters.setdefault("BODY", "8BITMIME")  # mail programs forget to say it
         deliveries = [Delivery(account.id) for account in planned.accounts]
         deliveries += await self._sent_copy(arrival, identity.account)
         await self.hand_over(arrival, deliveries, relay, show_client=self.policy.show_client_address)
+        if planned.ended:
+            await self._confirmations.send(arrival, planned.ended)
 
     async def _sent_copy(self, arrival: Arrival, account: int) -> list[Delivery]:
         """The copy in the mailbox that the account uses for sent mail; a full account still may send."""

@@ -98,6 +98,7 @@ class SmtpClient:
             transaction.decide(refusal)
             return
         self._transaction = transaction
+        transaction.notifying = "DSN" in self.extensions
         self._accepted = []
         self._stuffer = DotStuffer()
         self.want = Want.OCTETS

@@ -23,7 +23,8 @@ class Recipient:
 class Transaction:
     """`size` in octets. `eight_bit`: the body may have octets above 127. `utf8`: the header has them.
 
-    `outcomes` has one entry for each recipient, None until it is decided.
+    `outcomes` has one entry for each recipient, None until it is decided. `notifying`: the server that took it offers DSN, so
+    the sender's wishes about notifications are its business now (RFC 3461 §5.2.1).
     """
 
     reverse_path: str
@@ -33,6 +34,7 @@ class Transaction:
     utf8: bool = False
     parameters: Mapping[str, str] = field(default_factory=dict)
     outcomes: list[Reply | None] = field(default_factory=list)
+    notifying: bool = False
 
     def __post_init__(self) -> None:
         self.outcomes = [None] * len(self.recipients)
