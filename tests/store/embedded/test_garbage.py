@@ -10,6 +10,8 @@ from tests.store.embedded.test_persistence import everything
 
 from pillarbox.store.api import Delivery, NewMessage, Relay, StoreMode
 from pillarbox.store.embedded import EmbeddedStore, segments
+from pillarbox.store.embedded.compaction import Compaction
+from pillarbox.store.embedded.guard import keep_segments
 from pillarbox.store.embedded.segments import path_of
 from pillarbox.store.spool import Spool
 
@@ -76,6 +78,43 @@ async def test_a_mostly_dead_segment_gives_back_its_space(
     again = await EmbeddedStore.open(folder)
     assert await everything(again) == before
     await again.close()
+
+
+async def test_only_segments_that_lost_something_are_looked_at(
+    store: EmbeddedStore, alice: int, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pillarbox.store.embedded.writer.SEGMENT_SIZE", 20_000)
+    for n in range(10):
+        await store.mail.append(alice, "INBOX", [NewMessage(Spool.of(message(n) + bytes(10_000)))])
+    inbox = await store.mail.open(alice, "INBOX")
+    await store._sweeper.sweep()  # the first one looks at all of them
+    looked_at: list[int] = []
+    is_worth_it = Compaction._is_worth_it
+    monkeypatch.setattr(Compaction, "_is_worth_it", lambda c, s, live: looked_at.append(s) or is_worth_it(c, s, live))
+    home = store._near.execute("SELECT segment FROM blobs ORDER BY id LIMIT 1").get
+    await store._sweeper.sweep()
+    assert looked_at == []
+    await store.mail.expunge(alice, inbox.mailbox, [1], deleted_only=False)
+    await store._sweeper.sweep()
+    assert home in looked_at
+    assert len(looked_at) <= 2  # the one that was the last may have been completed meanwhile
+
+
+async def test_what_a_backup_keeps_goes_after_it(
+    store: EmbeddedStore, alice: int, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pillarbox.store.embedded.writer.SEGMENT_SIZE", 20_000)
+    for n in range(5):
+        await store.mail.append(alice, "INBOX", [NewMessage(Spool.of(message(n) + bytes(10_000)))])
+    first = segments.numbers(folder / "segments")[0]
+    inbox = await store.mail.open(alice, "INBOX")
+    await store._sweeper.sweep()
+    with keep_segments(folder):
+        await store.mail.expunge(alice, inbox.mailbox, [1, 2], deleted_only=False)
+        await store._sweeper.sweep()
+        assert first in segments.numbers(folder / "segments")
+    await store._sweeper.sweep()  # although nothing died since
+    assert first not in segments.numbers(folder / "segments")
 
 
 async def test_a_damaged_segment_is_kept_whole(

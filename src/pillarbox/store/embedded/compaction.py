@@ -5,9 +5,11 @@ reads from it holds it open.
 """
 
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import apsw
+from msgspec.json import encode
 
 from pillarbox.store.embedded.batch import Batch
 from pillarbox.store.embedded.guard import may_remove
@@ -46,13 +48,31 @@ class Compaction:
         self._workers = workers
         self._observer = observer
         self._damaged: set[int] = set()
+        self._suspects: set[int] | None = None  # lost octets since they were looked at; None: nobody looked yet
         self.compacted = 0  # segments that gave back their space
 
+    def suspect(self, segments: Iterable[int]) -> None:
+        """Octets in these segments died."""
+        if self._suspects is not None:
+            self._suspects.update(segments)
+
     async def run(self) -> None:
-        """Compact every segment that is worth it. Raises StoreError, OSError."""
-        for segment, live in query(self._near, "SELECT id, live FROM segments ORDER BY id"):
-            if segment != self._log.number and segment not in self._damaged and self._is_worth_it(segment, live):
-                await self._compact(segment)
+        """Compact every segment that is worth it. Raises StoreError, OSError.
+
+        The first time all are looked at, later those that lost octets: a large store has tens of thousands of segments.
+        """
+        if self._suspects is None:
+            self._suspects = {segment for (segment,) in query(self._near, "SELECT id FROM segments")}
+        asked = encode(sorted(self._suspects)).decode()
+        known = query(
+            self._near, "SELECT id, live FROM segments WHERE id IN (SELECT value FROM json_each(?))", (asked,)
+        )
+        sealed = [(segment, live) for segment, live in known if segment != self._log.number]
+        worth_it = await self._workers.run(lambda: {s for s, live in sealed if self._is_worth_it(s, live)})
+        self._suspects &= {segment for segment, _ in known}
+        for segment, _ in sealed:
+            if segment not in worth_it or segment in self._damaged or await self._compact(segment):
+                self._suspects.discard(segment)
 
     def _is_worth_it(self, segment: int, live: int) -> bool:
         if live <= 0:
@@ -63,35 +83,36 @@ class Compaction:
             return False  # fsck's matter
         return live < size * _LIVE_SHARE
 
-    async def _compact(self, segment: int) -> None:
+    async def _compact(self, segment: int) -> bool:
+        """Whether that is over; False: try again at the next run."""
         living = {b: (at, crc) for b, at, crc in query(self._near, _BLOBS, (segment,))}
         records = await self._workers.run(self._records, segment) if living else []
         moving = [r for r in records if living.get(r.blob) == (r.offset, r.crc)]
         if len(moving) < len(living):
-            self._give_up(segment)
-            return
+            return self._give_up(segment)
         while moving:
             some: list[Record] = []
             while moving and sum(r.size for r in some) < _OCTETS:
                 some.append(moving.pop())
             loaded = await self._workers.run(self._load, segment, some)
             if loaded is None:
-                self._give_up(segment)
-                return
+                return self._give_up(segment)
             await self._writer.do(lambda batch, loaded=loaded: _stage_move(batch, segment, loaded))  # type: ignore[misc]
         with may_remove(self._log.folder.parent) as free:
             if not free:
-                return  # a backup wants it; nothing lives in it, so the next run only has to remove it
+                return False  # a backup wants it; nothing lives in it, so the next run only has to remove it
             await self._writer.do(lambda batch: batch.execute("DELETE FROM segments WHERE id = ?", (segment,)))
             self._reader.forget(segment)
             path = path_of(self._log.folder, segment)
             await self._workers.run(lambda: path.unlink(missing_ok=True))
             self.compacted += 1
+        return True
 
-    def _give_up(self, segment: int) -> None:
-        """Something in it cannot be read: better keep all of it."""
+    def _give_up(self, segment: int) -> bool:
+        """Something in it cannot be read: better keep all of it, for good."""
         self._damaged.add(segment)
         self._observer("segment_damaged", segment=segment)
+        return True
 
     def _records(self, segment: int) -> list[Record]:
         return list(scan(self._log.folder, segment))

@@ -111,11 +111,15 @@ class Sweeper:
         found = [blob for (blob,) in query(self._near, "SELECT blob FROM released LIMIT ?", (_ROWS,))]
         if found:
             ids = (_text(found),)
+            losing = query(
+                self._near, "SELECT DISTINCT segment FROM blobs WHERE id IN (SELECT value FROM json_each(?))", ids
+            )
             await self._execute(
                 (f"UPDATE segments SET live = live - d.octets FROM ({_DEAD_OCTETS}) AS d WHERE id = d.segment", ids),
                 (f"DELETE FROM blobs WHERE {_DEAD}", ids),
                 ("DELETE FROM released WHERE blob IN (SELECT value FROM json_each(?1))", ids),
             )
+            self._compaction.suspect(segment for (segment,) in losing)
             self.on_swept(found)
         return bool(found)
 
