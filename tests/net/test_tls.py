@@ -129,6 +129,12 @@ def test_no_tickets_on_port_25(issue: Issue) -> None:
     assert all(c["kea"] == "kx-ecdhe" for c in context.get_ciphers() if c["protocol"] == "TLSv1.2")
 
 
+def test_nobody_is_asked_for_a_certificate(issue: Issue) -> None:
+    """Gmail's "send as" presents one when it is asked, and fails when nobody knows it."""
+    for profile in (TlsProfile(alpn="smtp", tickets=False), TlsProfile(alpn="smtp"), TlsProfile(alpn="imap")):
+        assert _tls(issue(NAME), profile=profile).context().verify_mode is ssl.CERT_NONE
+
+
 @pytest.mark.parametrize("first", [b"GET / HTTP/1.1\r\n\r\n", b"EHLO me\r\n", b"\x80\x2e\x01", b"\x16\x02\x00"])
 async def test_plaintext_on_a_tls_port_is_closed(issue: Issue, first: bytes) -> None:
     async with EchoServer(tls=_tls(issue(NAME)), implicit_tls=True) as server:

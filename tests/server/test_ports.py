@@ -58,6 +58,24 @@ async def test_starttls_then_everything_works(server: Server, trust: ssl.SSLCont
     writer.close()
 
 
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize("name", STARTTLS)
+async def test_session_tickets_everywhere_but_on_port_25(
+    server: Server, trust: ssl.SSLContext, name: str, version: ssl.TLSVersion
+) -> None:
+    """Microsoft's senders abort a connection on which they get one, and never come back in the clear."""
+    trust.maximum_version = version
+    reader, writer = await _ready_for_starttls(server, name)
+    command, end, starttls, _ = STARTTLS[name]
+    writer.write(starttls)
+    await reader.readline()
+    await writer.start_tls(trust, server_hostname="mail.example.test")
+    writer.write(command)
+    await _until(reader, end)  # a ticket of TLS 1.3 comes with the first octets
+    assert writer.get_extra_info("ssl_object").session.has_ticket is (name != "smtp")
+    writer.close()
+
+
 @pytest.mark.parametrize("name", STARTTLS)
 async def test_octets_behind_starttls_in_one_segment(server: Server, name: str) -> None:
     reader, writer = await _ready_for_starttls(server, name)

@@ -48,7 +48,8 @@ class MessageWriter:
     """Writes a message's octets as the body of a reply, piece by piece, without copying those that need no change.
 
     What the message lacks is added on the wire: the line end of its last line, and the empty line after a header that is
-    all there is (Outlook waits for it). NUL is sent as it is; old Outlook versions stumble over it.
+    all there is (Outlook waits for it). A NUL, which no message may hold (RFC 5322 §3.5), is sent as 0x80, as IMAP sends it:
+    Outlook hangs on one, and any stranger could write it.
     """
 
     __slots__ = ("_blank", "_out", "_tail")
@@ -67,6 +68,8 @@ class MessageWriter:
         if octets[0] == 0x2E and self._tail[-1] == 0x0A:
             self._out.write(b".")
         self._tail = octets[-2:] if len(octets) >= 2 else self._tail[-1:] + octets
+        if b"\0" in octets:
+            octets = octets.replace(b"\0", b"\x80")
         self._out.write(octets.replace(b"\n.", b"\n..") if _DOT_LINE.search(octets) else octets)
 
     def end(self) -> bytes:
