@@ -31,7 +31,10 @@ WIRE = [
     (b"S: x\r\n\r\n.", b"S: x\r\n\r\n..\r\n.\r\n"),
     (b"S: x\r\n\r\na\n.\r\n+OK fooled\r\n", b"S: x\r\n\r\na\n..\r\n+OK fooled\r\n.\r\n"),  # lone LF, for readers by LF
     (b"S: x\n\n.\nbody\n", b"S: x\n\n..\nbody\n\r\n.\r\n"),
-    (b"S: \0\r\n\r\nNUL \0 and \xff\r\n.\0\0", b"S: \x80\r\n\r\nNUL \x80 and \xff\r\n..\x80\x80\r\n.\r\n"),  # Outlook hangs
+    (
+        b"S: \0\r\n\r\nNUL \0 and \xff\r\n.\0\0",
+        b"S: \x80\r\n\r\nNUL \x80 and \xff\r\n..\x80\x80\r\n.\r\n",
+    ),  # Outlook hangs
 ]
 
 
