@@ -1,6 +1,15 @@
-"""One target in this process: guided by coverage under atheris, or blind where atheris is not to be had."""
+"""One target in this process: guided by coverage under atheris, or blind where atheris is not to be had.
+
+With a seed, a run is the same again on every machine with the same Python, until its time is up; a faster machine only gets
+further. For that, nothing may reach the fuzzer that differs from run to run: the order in which a folder names its files
+(the kept corpus is given as a sorted list), what earlier runs found (`.fuzz/seeded/NAME` begins empty), the hashes of
+strings (the command sets PYTHONHASHSEED), and what the code under test takes from chance. What is left is what a target
+does with the kernel or OpenSSL (`tls`, `control`): there a seed makes runs alike, not equal.
+"""
 
 import random
+import secrets
+import shutil
 import sys
 import traceback
 from hashlib import sha1
@@ -27,15 +36,27 @@ def guided(target: str, seconds: int, seed: int = 0) -> None:
     with atheris.instrument_imports(include=["pillarbox"]):
         from fuzz.targets import TARGETS
     grown = WORK / target
+    if seed:
+        settle_chance(seed)
+        grown = WORK / "seeded" / target
+        shutil.rmtree(grown, ignore_errors=True)
     grown.mkdir(parents=True, exist_ok=True)
+    kept = WORK / f"{target}.inputs"
+    kept.write_text(",".join(map(str, sorted((CORPUS / target).iterdir()))))
     words = dictionary.path_of(target)
     arguments = [
-        sys.argv[0], str(grown), str(CORPUS / target), f"-max_total_time={seconds}", f"-max_len={LONGEST}", f"-seed={seed}",
-        f"-timeout={HANGS}", f"-rss_limit_mb={MEMORY}", f"-artifact_prefix={FINDINGS}/{target}-",
+        sys.argv[0], str(grown), f"-seed_inputs=@{kept}", f"-max_total_time={seconds}", f"-max_len={LONGEST}", f"-seed={seed}",
+        f"-timeout={HANGS}", f"-rss_limit_mb={MEMORY}", f"-artifact_prefix={FINDINGS}/{target}-", "-reload=0",
         "-print_final_stats=1", "-verbosity=1", "-len_control=20", *([f"-dict={words}"] if words else []),
     ]  # fmt: skip
     atheris.Setup(arguments, bounded(TARGETS[target]))
     atheris.Fuzz()
+
+
+def settle_chance(seed: int) -> None:
+    """From now on, whatever asks for chance gets the same in each run of this process."""
+    random.seed(seed)
+    secrets.token_bytes = random.Random(seed).randbytes  # token_hex and token_urlsafe call it
 
 
 def blind(target: str, seconds: int, seed: int = 0) -> int:
