@@ -9,10 +9,31 @@ from pillarbox.mail.header import header_end
 from pillarbox.mail.mime import parse
 from pillarbox.mail.nstring import nstring, string
 from pillarbox.mail.search_text import folded
-from pillarbox.mail.summary import PREVIEW_LENGTH, Summary, summarise
+from pillarbox.mail.summary import PREVIEW_LENGTH, Summary, message_id_of, summarise, summarise_anyway
 from pillarbox.mail.text import body_texts, html_text
 
 PLAIN_STRUCTURE = b'("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" %d %d NIL NIL NIL NIL)'
+
+
+def test_a_fault_leaves_a_message_that_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    octets = b"X-A: b\r\nSubject: =?x\r\n folded\r\nMessage-ID: <a@b>\r\n\r\none\r\ntwo\r\n"
+    fault, told = AttributeError("'NoneType' object has no attribute 'strip'"), list[Exception]()
+
+    def faulty(*_: object) -> None:
+        raise fault
+
+    assert summarise_anyway(octets, told.append) == summarise(octets)
+    monkeypatch.setattr("pillarbox.mail.summary.envelope", faulty)
+    found = summarise_anyway(octets, told.append)
+    assert told == [fault]
+    assert found == Summary(
+        bodystructure=b'("TEXT" "PLAIN" ("CHARSET" "UTF-8") NIL NIL "8BIT" 10 2 NIL NIL NIL NIL)',
+        fields=b"Subject: =?x\r\n folded\r\nMessage-ID: <a@b>\r\n",
+        header_size=len(octets) - 10,
+        message_id="<a@b>",
+    )
+    assert summarise_anyway(b"", told.append).header_size == 0
+    assert summarise_anyway(b"Subject: x", told.append).fields == b""
 
 
 def test_nothing() -> None:
@@ -93,7 +114,8 @@ def test_fields_are_as_they_stand() -> None:
     ],
 )
 def test_message_id(value: bytes, message_id: str) -> None:
-    assert summarise(b"Message-ID: " + value + b"\r\n\r\n").message_id == message_id
+    octets = b"A: b\r\nMessage-ID: " + value + b"\r\n\r\n"
+    assert summarise(octets).message_id == message_id_of(octets) == message_id
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ Security: strangers who logged in feed this. Linear, and bounded by the header's
 
 import re
 
-from pillarbox.mail.summary import summarise
+from pillarbox.mail.summary import message_id_of
 from pillarbox.store.api import Mail
 from pillarbox.store.spool import Spool
 
@@ -23,7 +23,7 @@ MAX_COMPARED = 8 * 1024 * 1024
 async def filed_copy(mail: Mail, account: int, mailbox: int, spool: Spool) -> tuple[int, bool] | None:
     """The UID of the server's copy of this message and whether it is the same; None when there is none."""
     head = next(iter(spool.chunks()), b"")
-    message_id = summarise(head).message_id
+    message_id = message_id_of(head)
     if not message_id:
         return None
     uids = await mail.find_message_id(account, mailbox, message_id)

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from pillarbox.mail.content_type import ContentType, Parameters, parameter, parse_content_type
-from pillarbox.mail.header import MAX_HEADER, unfold
+from pillarbox.mail.header import MAX_HEADER, header_end, unfold
 from pillarbox.mail.pieces import find
 
 MAX_DEPTH = 100
@@ -79,6 +79,14 @@ def parse(octets: bytes, root: "RootHeader | None" = None) -> Part:
     `root` saves reading the message's own header again.
     """
     return _Parser(octets, root).run()
+
+
+def parse_anyway(octets: bytes) -> Part:
+    """As `parse`; should a fault of ours make that raise, the message is one plain text, as its summary says then, too."""
+    try:
+        return parse(octets)
+    except Exception:  # nobody foresaw it, and the log had it when the message came
+        return Part(0, header_end(octets), len(octets))
 
 
 class RootHeader(NamedTuple):

@@ -4,6 +4,7 @@ Security: strangers wrote the message. Nothing here raises on any octets; what c
 """
 
 import re
+from collections.abc import Callable
 from itertools import islice
 
 import msgspec
@@ -79,7 +80,6 @@ def summarise(octets: bytes) -> Summary:
     if cached and not cached[-1].endswith(b"\n"):
         cached.append(b"\r\n")
     message_id = header.get(b"message-id")
-    identifier = _MESSAGE_ID.search(unfold(message_id[0])) if message_id else None
     date = header.get(b"date")
     sent = parse_date(unfold(date[0])) if date else None
     return Summary(
@@ -87,10 +87,41 @@ def summarise(octets: bytes) -> Summary:
         bodystructure=body_structure(octets, tree),
         fields=b"".join(cached),
         header_size=tree.body,
-        message_id=identifier[0].decode("utf-8", "replace") if identifier else "",
+        message_id=_identifier(message_id[0]) if message_id else "",
         sent=None if sent is None else sent.seconds,
         preview=preview(octets, tree),
     )
+
+
+def summarise_anyway(octets: bytes, failed: Callable[[Exception], None]) -> Summary:
+    """As `summarise`, and the last line of defence: a fault of ours, which `failed` is told of, costs nobody a message. It is
+    listed without an envelope then, as one plain text below its header, and can be read, searched and moved as any other."""
+    try:
+        return summarise(octets)
+    except Exception as error:  # whatever it is: nobody foresaw it
+        failed(error)
+    end = header_end(octets)
+    found = list(islice(FIELD.finditer(octets, 0, min(end, MAX_HEADER)), MAX_FIELDS))
+    structure = b'("TEXT" "PLAIN" ("CHARSET" "UTF-8") NIL NIL "8BIT" %d %d NIL NIL NIL NIL)'
+    return Summary(
+        bodystructure=structure % (len(octets) - end, octets.count(b"\n", end)),
+        fields=b"".join(field[0] for field in found if field[1].lower() in CACHED_FIELDS and field[0].endswith(b"\n")),
+        header_size=end,
+        message_id=message_id_of(octets),
+    )
+
+
+def message_id_of(octets: bytes) -> str:
+    """A Summary's `message_id`, and nothing else of it: of a message, or of its beginning with the header."""
+    for field in islice(FIELD.finditer(octets, 0, min(header_end(octets), MAX_HEADER)), MAX_FIELDS):
+        if field[1].lower() == b"message-id":
+            return _identifier(field[2])
+    return ""
+
+
+def _identifier(value: bytes) -> str:
+    found = _MESSAGE_ID.search(unfold(value))
+    return found[0].decode("utf-8", "replace") if found else ""
 
 
 def preview(octets: bytes, tree: Part) -> str:

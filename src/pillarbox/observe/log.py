@@ -53,7 +53,7 @@ EVENT_LEVELS = {
     "throttle_forgotten": logging.WARNING,
     "throttle_not_kept": logging.WARNING,
     "tombstone_damaged": logging.ERROR,
-    "summary_failed": logging.WARNING,
+    "summary_failed": logging.ERROR,
     "search_index_damaged": logging.WARNING,
     "search_index_failed": logging.WARNING,
     "index_text_failed": logging.WARNING,

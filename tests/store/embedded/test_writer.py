@@ -12,6 +12,7 @@ from tests.store.conftest import HASHES, message
 from tests.store.embedded.conftest import Observed
 from tests.store.embedded.test_persistence import everything
 
+from pillarbox.mail import summary
 from pillarbox.store.api import Delivery, MailboxExists, NewMessage, OverQuota, StoreMode, StoreUnavailable
 from pillarbox.store.changes import Change
 from pillarbox.store.embedded import EmbeddedStore, incoming
@@ -258,8 +259,8 @@ async def test_a_fault_in_the_summary_costs_nobody_a_message(
     def faulty(_: bytes) -> object:
         raise RecursionError("too deep")
 
-    monkeypatch.setattr(incoming, "summarise", faulty)
+    monkeypatch.setattr(summary, "summarise", faulty)
     await store.accept(Spool.of(message(1)), [Delivery(alice)])
     view = await store.mail.open(alice, "INBOX")
     assert await store.mail.octets(alice, view.mailbox, 1) == message(1)
-    assert [event for event, _ in observed] == ["summary_failed"]
+    assert [(event, type(facts["error"])) for event, facts in observed] == [("summary_failed", RecursionError)]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from pillarbox.imap.grammar import Cursor
 from pillarbox.imap.registry import Registry
 from pillarbox.imap.view import Selected
-from pillarbox.mail.mime import Part, parse
+from pillarbox.mail.mime import Part, parse_anyway
 from pillarbox.mail.summary import Listed, listed
 from pillarbox.store.api import MessageRecord
 
@@ -48,7 +48,7 @@ class Message:
     def tree(self) -> Part:
         """The tree of its parts, worked out once for all items. Needs OCTETS."""
         if self._tree is None:
-            self._tree = parse(self.octets)
+            self._tree = parse_anyway(self.octets)
         return self._tree
 
     @tree.setter

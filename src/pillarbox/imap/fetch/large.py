@@ -12,7 +12,7 @@ from pillarbox.imap.errors import Disconnect
 from pillarbox.imap.fetch.item import Literal, Message
 from pillarbox.imap.fetch.plan import Plan
 from pillarbox.imap.session import Session
-from pillarbox.mail.mime import parse
+from pillarbox.mail.mime import parse_anyway
 from pillarbox.wire.outbox import Outbox
 
 T = TypeVar("T")
@@ -61,7 +61,7 @@ class LargeMessage:
                 return False
             message.octets = self.octets
             if looks_inside and known is None:
-                known = await self.compute(partial(parse, self.octets))
+                known = await self.compute(partial(parse_anyway, self.octets))
                 session.tree = message.record.email_id, known
         message.tree = known
         for literal in plan.literals:

@@ -6,7 +6,7 @@ from enum import IntEnum
 
 from pillarbox.imap.message_set import MessageSet
 from pillarbox.imap.view import Selected
-from pillarbox.mail.mime import Part, parse
+from pillarbox.mail.mime import Part, parse_anyway
 from pillarbox.mail.search_text import folded
 from pillarbox.mail.text import body_texts, header_text
 from pillarbox.store.api import MessageRecord
@@ -84,7 +84,7 @@ class Candidate:
     def tree(self) -> Part:
         """The message's parts."""
         if self._tree is None:
-            self._tree = parse(self.octets)
+            self._tree = parse_anyway(self.octets)
         return self._tree
 
     @property

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pillarbox.mail.summary import Summary, summarise
+from pillarbox.mail.summary import summarise_anyway
 from pillarbox.store.api import StoreUnavailable
 from pillarbox.store.embedded import summaries
 from pillarbox.store.embedded.batch import Batch
@@ -91,13 +91,10 @@ class Intake:
     def _digest(self, spool: Spool, note: bytes) -> Incoming:
         """What can be worked out of the octets."""
         octets = spool.octets()
-        try:
-            summary = summarise(octets)
-        except Exception as error:  # a fault of ours must not cost anyone a message: it is only listed poorly
-            self._observer("summary_failed", reason=f"{type(error).__name__}: {error}", size=len(octets))
-            summary = Summary()
+        size = len(octets)
+        summary = summarise_anyway(octets, lambda error: self._observer("summary_failed", error=error, size=size))
         key = summaries.message_id_hash(summary.message_id)
-        return Incoming(len(octets), zlib.crc32(octets), summaries.pack(summary), summary.message_id, key, octets, note)
+        return Incoming(size, zlib.crc32(octets), summaries.pack(summary), summary.message_id, key, octets, note)
 
     def _put_alone(self, spool: Spool, note: bytes, number: int, blob: int) -> Incoming:
         crc = write_alone(self._folder, number, blob, spool.size, spool.chunks(), note)

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import apsw
 
-from pillarbox.mail.summary import Summary, summarise
+from pillarbox.mail.summary import summarise_anyway
 from pillarbox.sasl.api import ScramKeys
 from pillarbox.store.api import Account, AlreadyExists, PasswordHashes, Progress, StoreError, StoreUnavailable
 from pillarbox.store.embedded import notes, placements, schema, segments, state, summaries
@@ -322,10 +322,7 @@ class _Rebuilding:
 
 
 def _incoming(record: Record, octets: bytes) -> Incoming:
-    try:
-        summary = summarise(octets)
-    except Exception:  # as at delivery: then it is only listed poorly
-        summary = Summary()
+    summary = summarise_anyway(octets, lambda _error: None)  # the log had it at delivery
     key = summaries.message_id_hash(summary.message_id)
     return Incoming(
         record.size, record.crc, summaries.pack(summary), summary.message_id, key, b"", record.note, record.blob

@@ -7,7 +7,7 @@ from typing import Any
 import apsw
 import msgspec
 
-from pillarbox.mail.summary import Listed, Summary, listed, summarise
+from pillarbox.mail.summary import Listed, Summary, listed, summarise_anyway
 from pillarbox.store.api import MessageRecord
 from pillarbox.store.embedded.changelog import decode_uids
 from pillarbox.store.embedded.reading import BlobReader, Place
@@ -150,10 +150,7 @@ class Records:
             return unpack(packed)
         except UNDECODABLE:
             octets = await self.octets(view, uid, 0, None) or b""
-        try:
-            return summarise(octets)
-        except Exception:  # as at delivery: then it is only listed poorly
-            return Summary()
+        return summarise_anyway(octets, _noted_at_delivery)
 
     def find_message_id(self, view: MailboxView, message_id: str) -> list[int]:
         """UIDs of the messages with this Message-ID, ascending."""
@@ -221,6 +218,10 @@ def _all_there(view: MailboxView, uids: Sequence[int], rows: Sequence[tuple[int,
         and len(rows) == len(uids)
         and view.uids[at : at + len(uids)].tolist() == [uid for uid, _ in rows] == list(uids)
     )
+
+
+def _noted_at_delivery(_error: Exception) -> None:
+    """The log has this fault already: it is the message's, not the disk's."""
 
 
 def _record(row: tuple[int, bytes, str, str, int, str, int]) -> MessageRecord:
