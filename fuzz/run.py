@@ -56,7 +56,8 @@ def guided(target: str, seconds: int, seed: int = 0) -> None:
 def settle_chance(seed: int) -> None:
     """From now on, whatever asks for chance gets the same in each run of this process."""
     random.seed(seed)
-    secrets.token_bytes = random.Random(seed).randbytes  # token_hex and token_urlsafe call it
+    settled = random.Random(seed)
+    secrets.token_bytes = lambda nbytes=None: settled.randbytes(nbytes or 32)  # token_hex and token_urlsafe call it
 
 
 def blind(target: str, seconds: int, seed: int = 0) -> int:
