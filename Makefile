@@ -12,7 +12,7 @@ help:
 	@echo "make check    format, lint, types, import directions, sizes (these alone: make lint), and the tests"
 	@echo "make interop  round trips with real mail programs (needs curl, swaks, msmtp, isync, fetchmail, mutt, gsasl, haproxy; as root, with sslscan, testssl.sh, nmap)"
 	@echo "make scan     sslscan, testssl.sh and nmap look at all seven ports (as root)"
-	@echo "make crash    kill the server under load, and look whether anything is lost: make crash [KILLS=50] [SEED=2] [PREFIXES=150]"
+	@echo "make crash    kill the server under load, and look whether anything is lost: make crash [KILLS=50] [SEED=2] [PREFIXES=150] [WORK=30]"
 	@echo "make soak     mixed load for long, looking at memory, descriptors, lag and the log: make soak [MINUTES=10]"
 	@echo "make dos      attack the server, and look what its users notice: make dos [ONLY=login-storm,botnet] [ATTACK_SECONDS=8]"
 	@echo "make fuzz     feed nonsense to parsers and engines: make fuzz [TARGET=imap] [SECONDS=60] [INPUT=base64]"
@@ -85,8 +85,9 @@ bench-micro: $(STAMP)
 KILLS ?= 50
 SEED ?= 2
 PREFIXES ?= 150
+WORK ?= 30
 crash: $(STAMP)
-	@KILLS=$(KILLS) SEED=$(SEED) PREFIXES=$(PREFIXES) $(BIN)/python -m pytest -q -s -m slow tests/crash
+	@KILLS=$(KILLS) SEED=$(SEED) PREFIXES=$(PREFIXES) WORK=$(WORK) $(BIN)/python -m pytest -q -s -m slow tests/crash
 
 MINUTES ?= 10
 soak: $(STAMP)

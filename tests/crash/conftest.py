@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-pytest.register_assert_rewrite("tests.crash.people", "tests.crash.town")
+pytest.register_assert_rewrite("tests.crash.people", "tests.crash.town", "tests.crash.outage", "tests.crash.judge")
 
 
 @pytest.fixture(autouse=True)

@@ -20,6 +20,8 @@ import apsw
 from tests.crash import clock
 from tests.crash.mutations import MUTATIONS
 from tests.crash.points import CALLS, STATEMENTS, of_caller
+from tests.crash.recording import Recorder
+from tests.crash.tape import Tape
 
 from pillarbox.store.embedded import compaction, incoming, placements, schema, sweeper, views, writer
 
@@ -45,6 +47,7 @@ class Faults:
                 "broken-read",
                 "clock",
                 "mutation",
+                "recorded",
             )
         }
 
@@ -185,6 +188,9 @@ def hasten() -> None:
 def main(config: str, folder: str, label: str = "", when: str = "", number: str = "0") -> None:
     """Start it."""
     death, faults = Death(label, when, int(number), Path(folder)), Faults(Path(folder))
+    if faults.present("recorded"):  # it says of which folder everything that is done to it is put down
+        recorder = Recorder(Path(faults.text("recorded")), keep=Tape(Path(folder)).keep)
+        recorder.install(setattr)
     wrap_files(death, faults)
     wrap_index(death, faults)
     clock.wrong_by(faults.jump)

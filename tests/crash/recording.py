@@ -1,10 +1,13 @@
 """A file layer that writes down what was asked of it, and images of what a power cut would have left.
 
-Recorded is what segments do (the calls of `os`) and what SQLite does (a VFS): writes, truncations, names, and what was
-fsynced. An image takes the events up to one of them; of what was not fsynced by then it keeps nothing, everything, or any
-part, the last write maybe torn. The same for names, which only an fsync of their folder makes durable.
+Recorded is what segments do (the calls of `os`), what SQLite does (a VFS) and what is written through Python's files:
+writes, truncations, names, and what was fsynced. An image takes the events up to one of them; of what was not fsynced by then
+it keeps nothing, everything, or any part, the last write maybe torn. The same for names, which only an fsync of their folder
+makes durable.
 """
 
+import builtins
+import io
 import os
 import random
 import threading
@@ -20,7 +23,7 @@ SECTOR = 512
 
 @dataclass(slots=True)
 class Event:
-    """`kind`: write, truncate, sync, make, remove, rename, sync-folder. `mark` is what the recorder's owner said then."""
+    """`kind`: write, truncate, sync, make, remove, rename, sync-folder, nothing. `mark` is what the recorder's owner said."""
 
     kind: str
     path: str
@@ -31,10 +34,14 @@ class Event:
 
 
 class Recorder:
-    """Events in the order in which they happened: one at a time. `mark` is asked before each."""
+    """Events in the order in which they happened: one at a time. `mark` is asked before each. They are handed to `keep`, which
+    has none of them in memory, or become `events`."""
 
-    def __init__(self, folder: Path, mark: Callable[[], int]) -> None:
+    def __init__(
+        self, folder: Path, mark: Callable[[], int] = lambda: 0, keep: Callable[[list[Event]], None] | None = None
+    ) -> None:
         self.events: list[Event] = []
+        self._keep = keep or self.events.extend
         self._folder = str(folder) + "/"
         self._mark = mark
         self._lock = threading.RLock()
@@ -50,36 +57,38 @@ class Recorder:
             result = call()
             for event in events:
                 event.mark = mark
-            self.events += events
+            self._keep(events)
             return result
 
     def install(self, patch: Callable[[Any, str, Any], None]) -> None:
         """From now on everything in this process is recorded. `patch` sets attributes, and takes them back."""
         self._wrap_writes(patch)
         self._wrap_names(patch)
+        self._wrap_files(patch)
         self.vfs = _Vfs(self)
 
-    def _path(self, file: int) -> str:
+    def path(self, file: int) -> str:
+        """Of an open file."""
         return os.readlink(f"/proc/self/fd/{file}")
 
     def _wrap_writes(self, patch: Callable[[Any, str, Any], None]) -> None:
         pwrite, pwritev, fdatasync, fsync, truncate = os.pwrite, os.pwritev, os.fdatasync, os.fsync, os.truncate
 
         def writing(file: int, octets: bytes, offset: int) -> int:
-            path = self._path(file)
+            path = self.path(file)
             if not self.concerns(path):
                 return pwrite(file, octets, offset)
             return int(self.do([Event("write", path, 0, offset, bytes(octets))], lambda: pwrite(file, octets, offset)))
 
         def writing_many(file: int, buffers: list[bytes], offset: int) -> int:
-            event = Event("write", self._path(file), 0, offset, b"".join(buffers))
+            event = Event("write", self.path(file), 0, offset, b"".join(buffers))
             written = int(self.do([event], lambda: pwritev(file, buffers, offset)))
             assert written == len(event.octets)
             return written
 
         def syncing(real: Callable[[int], None]) -> Callable[[int], None]:
             def sync(file: int) -> None:
-                path = self._path(file)
+                path = self.path(file)
                 kind = "sync-folder" if os.path.isdir(path) else "sync"
                 if self.concerns(path + "/" * (kind == "sync-folder")):
                     self.do([Event(kind, path, 0)], lambda: real(file))
@@ -102,8 +111,13 @@ class Recorder:
 
         def opening(path: Any, flags: int, *arguments: Any, **named: Any) -> int:
             with self._lock:
-                new = flags & os.O_CREAT and self.concerns(os.fspath(path)) and not os.path.exists(path)
-                events = [Event("make", os.fspath(path), 0)] if new else []
+                events = []
+                if self.concerns(os.fspath(path)):
+                    there = os.path.exists(path)
+                    if flags & os.O_CREAT and not there:
+                        events = [Event("make", os.fspath(path), 0)]
+                    elif flags & os.O_TRUNC and there:
+                        events = [Event("truncate", os.fspath(path), 0)]
                 return int(self.do(events, lambda: open_(path, flags, *arguments, **named)))
 
         def unlinking(path: Any, **named: Any) -> None:
@@ -114,8 +128,57 @@ class Recorder:
             events = [Event("rename", os.fspath(source), 0, other=os.fspath(target))]
             self.do(events if self.concerns(os.fspath(target)) else [], lambda: rename(source, target, **named))
 
-        for name, function in (("open", opening), ("unlink", unlinking), ("rename", renaming)):
+        for name, function in (("open", opening), ("unlink", unlinking), ("rename", renaming), ("replace", renaming)):
             patch(os, name, function)
+
+    def _wrap_files(self, patch: Callable[[Any, str, Any], None]) -> None:
+        real = io.open
+
+        def opening(
+            file: Any,
+            mode: str = "r",
+            buffering: int = -1,
+            encoding: str | None = None,
+            errors: str | None = None,
+            newline: str | None = None,
+            closefd: bool = True,
+            opener: Any = None,
+        ) -> Any:
+            path = self.path(file) if isinstance(file, int) else os.fspath(file)
+            if not set(mode) & set("wax+") or not self.concerns(str(path)):
+                return real(file, mode, buffering, encoding, errors, newline, closefd, opener)
+            raw = _Written(self, file, mode.replace("b", "").replace("t", ""), closefd, opener)
+            octets = io.BufferedRandom(raw) if "+" in mode else io.BufferedWriter(raw)
+            return octets if "b" in mode else io.TextIOWrapper(octets, encoding, errors, newline)
+
+        patch(io, "open", opening)
+        patch(builtins, "open", opening)
+
+
+class _Written(io.FileIO):
+    """What lies below one of Python's files that are written; one without a name is not recorded: nobody finds it again."""
+
+    def __init__(self, recorder: Recorder, file: Any, mode: str, closefd: bool, opener: Any) -> None:
+        if not isinstance(file, int) and opener is None:
+            opener = lambda path, flags: os.open(path, flags | os.O_CLOEXEC, 0o666)  # noqa: E731  (os.open is ours)
+        super().__init__(file, mode, closefd, opener)
+        self._recorder = recorder
+        self._path = recorder.path(self.fileno())
+        self._recorded = recorder.concerns(self._path) and os.path.isfile(self._path)
+
+    def write(self, octets: Any, /) -> int:
+        octets = bytes(octets)
+        if not self._recorded:
+            return super().write(octets)
+        event = Event("write", self._path, 0, self.tell(), octets)
+        written = int(self._recorder.do([event], lambda: super(_Written, self).write(octets)))
+        assert written == len(octets)
+        return written
+
+    def truncate(self, size: int | None = None, /) -> int:
+        size = self.tell() if size is None else size
+        events = [Event("truncate", self._path, 0, size)] if self._recorded else []
+        return int(self._recorder.do(events, lambda: super(_Written, self).truncate(size)))
 
 
 class _Vfs(apsw.VFS):
@@ -212,6 +275,8 @@ class Disk:
                 self._now[event.path].sync()
             case "sync-folder":
                 self._sync_names(event.path)
+            case "nothing":
+                pass
             case _:
                 self._name(self._now, event)
                 self._pending.append(event)
