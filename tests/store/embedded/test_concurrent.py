@@ -13,7 +13,7 @@ from tests.store.embedded.test_persistence import contents
 
 from pillarbox.mail.summary import Summary, summarise
 from pillarbox.store.api import Delivery, NewMessage, Store, StoreError, StoreMode
-from pillarbox.store.embedded import EmbeddedStore, incoming, views
+from pillarbox.store.embedded import EmbeddedStore, views
 from pillarbox.store.memory import MemoryStore
 from pillarbox.store.spool import Spool
 
@@ -118,7 +118,7 @@ async def test_headers_made_to_be_slow_are_parsed_beside_the_event_loop(
         threads.append(threading.get_ident())
         return summarise(octets)
 
-    monkeypatch.setattr(incoming, "summarise", watched)
+    monkeypatch.setattr("pillarbox.mail.summary.summarise", watched)
     await store.accept(Spool.of(b"To: " + b"(" * 200_000 + b"\r\n\r\nx"), [Delivery(alice)], None, trace_id="q1")
     assert threads
     assert threading.get_ident() not in threads
