@@ -14,7 +14,6 @@ from pillarbox.store.embedded import segments, state
 from pillarbox.store.embedded.batch import Batch
 from pillarbox.store.embedded.incoming import Intake
 from pillarbox.store.embedded.writer import Writer
-from pillarbox.store.spool import Spool
 from pillarbox.transfer.service import TransferService
 
 MUTATIONS: dict[str, Callable[[], None]] = {}
@@ -123,9 +122,8 @@ def keep_a_wrong_octet_with_the_right_checksum() -> None:
     digest = Intake._digest
     now = every(10)
 
-    def wrong(self: Intake, spool: Spool, note: bytes) -> Any:
-        octets = spool.octets()
-        return digest(self, Spool.of(octets[:-3] + b"?\r\n") if now() else spool, note)
+    def wrong(self: Intake, octets: bytes, note: bytes) -> Any:
+        return digest(self, octets[:-3] + b"?\r\n" if now() else octets, note)
 
     Intake._digest = wrong  # type: ignore[method-assign]
 

@@ -18,6 +18,10 @@ _MIXED = _HEADER + b'Content-Type: multipart/mixed; boundary="b"\r\n\r\n'
         (_HEADER + b"X: y\r\n" * 4_000, False),  # all header
         (_MIXED + b"--b\r\n\r\ntext\r\n" * 1_000, False),
         (_HEADER + b"Content-Type: Message/RFC822\r\n\r\nTo: " + b"a," * 10_000, False),
+        (b"content-type: message/rfc822\r\n\r\nTo: " + b"a," * 10_000, False),
+        (_MIXED + b"--b\r\ncontent-TYPE :\r\n message (a comment) /rfc822\r\n\r\nTo: " + b"a," * 10_000, False),
+        (_HEADER + b"Content-Type: multipart/Digest; boundary=b\r\n\r\n--b\r\n\r\nTo: " + b"a," * 10_000, False),
+        (_MIXED + b"--b\r\n\r\na message/rfc822 in a digest\r\n" + b"x" * 10_000, True),
     ],
 )
 def test_what_may_take_long_goes_to_a_thread(message: bytes, *, quick: bool) -> None:

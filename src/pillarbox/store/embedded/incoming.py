@@ -1,6 +1,7 @@
 """Incoming: a message that is to be stored, with everything that can be worked out before its commit is planned."""
 
 import random
+import re
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,6 +29,9 @@ _LONG_HEADER = 8 * 1024
 _MANY_PARTS = 32
 """Above, even a smaller message may be one that was made to be slow to parse: that takes some 0.8 milliseconds for each
 kilobyte of header fields, and for each 200 parts."""
+
+_DELIMITER_OR_TYPE = re.compile(rb"\n(?:--|(?i:content-type)[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+))")
+_HOLDS_MESSAGES = re.compile(rb"(?i)message|digest")  # their headers may be long, too
 
 
 @dataclass(slots=True)
@@ -67,11 +71,11 @@ class Intake:
     async def prepare(self, spool: Spool, note: str) -> Incoming:
         """Everything about the message in this spool. Raises StoreUnavailable, OSError."""
         octets_of_note = note.encode("utf-8", "surrogatepass")
-        if spool.size <= _IN_THREAD and is_quick(spool.octets()):
-            return self._digest(spool, octets_of_note)
+        if spool.size <= _IN_THREAD and is_quick(octets := spool.octets()):
+            return self._digest(octets, octets_of_note)
         work: Callable[[], Incoming]
         if spool.size <= ALONE:
-            work = lambda: self._digest(spool, octets_of_note)  # noqa: E731
+            work = lambda: self._digest(spool.octets(), octets_of_note)  # noqa: E731
         else:
             number, blob = self._log.take_number(), self._state.next_blob()
             work = lambda: self._put_alone(spool, octets_of_note, number, blob)  # noqa: E731
@@ -88,9 +92,8 @@ class Intake:
             path = path_of(self._folder, incoming.alone)
             await self._workers.run(lambda: path.unlink(missing_ok=True))
 
-    def _digest(self, spool: Spool, note: bytes) -> Incoming:
+    def _digest(self, octets: bytes, note: bytes) -> Incoming:
         """What can be worked out of the octets."""
-        octets = spool.octets()
         size = len(octets)
         summary = summarise_anyway(octets, lambda error: self._observer("summary_failed", error=error, size=size))
         key = summaries.message_id_hash(summary.message_id)
@@ -98,7 +101,7 @@ class Intake:
 
     def _put_alone(self, spool: Spool, note: bytes, number: int, blob: int) -> Incoming:
         crc = write_alone(self._folder, number, blob, spool.size, spool.chunks(), note)
-        incoming = self._digest(spool, note)
+        incoming = self._digest(spool.octets(), note)
         assert incoming.crc == crc
         incoming.octets, incoming.blob, incoming.alone = b"", blob, number
         return incoming
@@ -106,11 +109,20 @@ class Intake:
 
 def is_quick(octets: bytes) -> bool:
     """Whether the summary of this message takes a few milliseconds at most, whoever wrote it."""
-    return len(octets) <= _LONG_HEADER or (
-        octets.find(b"\r\n\r\n", 0, _LONG_HEADER) >= 0
-        and octets.count(b"\n--") <= _MANY_PARTS
-        and b"message/" not in octets.lower()  # its header may be long, too
-    )
+    if len(octets) <= _LONG_HEADER:
+        return True
+    if octets.find(b"\r\n\r\n", 0, _LONG_HEADER) < 0:
+        return False
+    delimiters = 0
+    for found in _DELIMITER_OR_TYPE.finditer(b"\n" + octets):
+        declared = found[1]
+        if declared is None:
+            delimiters += 1
+            if delimiters > _MANY_PARTS:
+                return False
+        elif _HOLDS_MESSAGES.search(declared):
+            return False
+    return True
 
 
 def stage_message(
