@@ -7,7 +7,7 @@ import time
 from bench.client import Imap, tagged
 from bench.corpus import corpus
 from bench.stack import Stack, account
-from bench.workload import Meter, workload
+from bench.workload import Meter, quiet, workload
 
 CLIENTS = 20
 COMMANDS = 60
@@ -70,6 +70,7 @@ async def mixed(stack: Stack, meter: Meter) -> None:
                 meter.latencies.append(time.perf_counter() - start)
             await session.logout()
 
+    await quiet(stack)  # what the preparation left to do is none of the load
     meter.begin()
     await asyncio.gather(*(day(n) for n in range(CLIENTS)))
     meter.end(CLIENTS * 2 * (COMMANDS + 3))
