@@ -103,6 +103,17 @@ DAMAGE = {
 }
 
 
+@pytest.mark.parametrize("passed", [0.0, 0.3, -3600.0])
+async def test_the_newest_never_goes(store: EmbeddedStore, data: Path, folder: Path, passed: float) -> None:
+    """Also when many are made in a second, and when the clock goes back."""
+    made = []
+    for n in range(6):
+        made.append(back_up(data, folder, keep=2, clock=lambda n=n: 1_700_000_000.0 + n * passed))  # type: ignore[misc]
+        assert manifest.snapshots(folder) == made[-2:]
+    assert await problems(made[-1]) == []
+    assert manifest.find(folder) == made[-1]
+
+
 @pytest.mark.parametrize("where", DAMAGE)
 async def test_damage_is_found(store: EmbeddedStore, data: Path, folder: Path, where: str) -> None:
     made = back_up(data, folder)

@@ -98,9 +98,10 @@ def write(snapshot: Path, manifest: Manifest) -> None:
 
 
 def new_name(folder: Path, now: float) -> str:
-    """A name for a snapshot that is made now."""
-    name = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H-%M-%SZ")
-    number = 1
-    while (folder / (name if number == 1 else f"{name}-{number}")).exists():
-        number += 1
-    return name if number == 1 else f"{name}-{number}"
+    """A name for a snapshot that is made now, later in order than all that are there: else it would be the first to go. So
+    where many are made in a second, or the clock went back, the last one's time goes on, with a number."""
+    when, number = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H-%M-%S"), 1
+    last = max((_order(path) for path in folder.iterdir() if _NAME.fullmatch(path.name)), default=("", 0))
+    if last >= (when, number):
+        when, number = last[0], last[1] + 1
+    return f"{when}Z" if number == 1 else f"{when}Z-{number}"
