@@ -47,21 +47,14 @@ async def test_the_next_server_notifies() -> None:
     assert [r[1] for r in house.world.received] == ["bob@them.test"]
 
 
-async def test_never_means_never() -> None:
+@pytest.mark.parametrize("notify", ["never", "SUCCESS"])
+async def test_who_asked_for_no_failure_hears_of_none(notify: str) -> None:
     house = await House().open()
     house.world.servers["192.0.2.1"] = lambda _a: NO
-    await submitted(house, {"bob@them.test": {"NOTIFY": "never"}})
+    await submitted(house, {"bob@them.test": {"NOTIFY": notify}})
     await house.work()
     assert await house.inbox() == []
     assert await house.store.queue.entries() == []
-
-
-async def test_success_alone_hears_of_no_failure() -> None:
-    house = await House().open()
-    house.world.servers["192.0.2.1"] = lambda _a: NO
-    await submitted(house, {"bob@them.test": {"NOTIFY": "SUCCESS"}})
-    await house.work()
-    assert await house.inbox() == []
 
 
 async def test_a_bug_in_the_confirmation_does_not_deliver_twice(monkeypatch: pytest.MonkeyPatch) -> None:

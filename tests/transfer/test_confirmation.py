@@ -1,9 +1,11 @@
 """What authors who asked for it hear about recipients here, and what the next hop is told about the others."""
 
+import pytest
 from tests.transfer.house import NOW, TLS, a_client, a_store, messages, queue_ids
 
 from pillarbox.mail.address import Address
 from pillarbox.mail.envelope import Envelope, ForwardPath
+from pillarbox.queue.bounce import Bounces
 from pillarbox.sasl.api import Identity
 from pillarbox.smtp.service import Client
 from pillarbox.store.api import Alias, StoreUnavailable
@@ -102,6 +104,18 @@ async def test_an_alias_for_several_is_expanded() -> None:
     assert b"far.example" not in note  # who is behind an alias is not the sender's business
     (entry,) = await store.queue.entries()
     assert [r.parameters for r in entry.recipients] == [{"NOTIFY": "NEVER"}]
+
+
+async def test_a_fault_in_making_it_does_not_refuse_what_was_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = await a_store()
+
+    async def broken(*_args: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(Bounces, "make", broken)
+    client = await submit(store, {"bob@example.test": SUCCESS})
+    assert "confirmation_dropped" in client.helo
+    assert len(await messages(store, "bob@example.test")) == 1
 
 
 async def test_what_cannot_be_confirmed_is_accepted_all_the_same() -> None:

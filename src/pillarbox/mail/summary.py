@@ -93,9 +93,10 @@ def summarise(octets: bytes) -> Summary:
     )
 
 
-def summarise_anyway(octets: bytes, failed: Callable[[Exception], None]) -> Summary:
-    """As `summarise`, and the last line of defence: a fault of ours, which `failed` is told of, costs nobody a message. It is
-    listed without an envelope then, as one plain text below its header, and can be read, searched and moved as any other."""
+def summarise_anyway(octets: bytes, failed: Callable[[Exception], None] = lambda _error: None) -> Summary:
+    """As `summarise`, and the last line of defence: a fault of ours costs nobody a message. It is listed without an envelope
+    then, as one plain text below its header, and can be read, searched and moved as any other. `failed` is told of the fault
+    at delivery; whoever reads later need not be."""
     try:
         return summarise(octets)
     except Exception as error:  # whatever it is: nobody foresaw it

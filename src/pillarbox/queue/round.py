@@ -9,7 +9,7 @@ from pillarbox.mail.dsn import Action
 from pillarbox.mail.status import Reply
 from pillarbox.mailauth.dns import Resolver
 from pillarbox.queue.attempt import Attempt, Outcome, Outgoing, Sender
-from pillarbox.queue.bounce import Bounces, Locate, Notice
+from pillarbox.queue.bounce import Bounces, Notice
 from pillarbox.queue.gate import Gate
 from pillarbox.queue.policy import Policy
 from pillarbox.queue.routing import Order, Unroutable, route
@@ -30,12 +30,11 @@ class Tools:
     sender: Sender
     resolver: Resolver
     policy: Policy
-    locate: Locate
+    bounces: Bounces
     emit: Emit
     clock: Callable[[], float]
     chance: Callable[[], float]
     shuffle: Order
-    new_id: Callable[[], str]
     gate: Gate
 
 
@@ -45,7 +44,6 @@ class Round:
     def __init__(self, tools: Tools, entry: QueueEntry) -> None:
         self._tools = tools
         self._entry = entry
-        self._bounces = Bounces(tools.store, tools.policy, tools.locate, tools.new_id)
 
     async def run(self) -> None:
         """Try, record, notify. A bug or a failing store must cost a retry, never the message."""
@@ -132,10 +130,14 @@ class Round:
         taken = [(r, outcome) for r, outcome in found if outcome.reply.is_success and not outcome.notifying]
         notices = [Notice(r.address, r.parameters, Action.RELAYED, outcome) for r, outcome in taken]
         try:
-            return await self._bounces.make(self._bounces.about(self._entry), notices, self._tools.clock())
+            return await self._notification(notices)
         except Exception as error:
             self._broken(error)
             return None
+
+    async def _notification(self, notices: Sequence[Notice]) -> Bounce | None:
+        bounces = self._tools.bounces
+        return await bounces.make(bounces.about(self._entry), notices, self._tools.clock())
 
     def _delivered(self, recipient: QueueRecipient, outcome: Outcome) -> QueueRecipient:
         peer = outcome.peer
@@ -159,7 +161,7 @@ class Round:
             return  # everyone had it, and that is recorded: the entry is gone
         bounce = None
         if notices:
-            bounce = await self._bounces.make(self._bounces.about(self._entry), notices, self._tools.clock())
+            bounce = await self._notification(notices)
             if bounce is None:
                 self._tools.emit("bounce_dropped", queue_id=self._entry.id, reverse_path=self._entry.reverse_path)
         await self._record(changed, bounce=bounce)

@@ -15,7 +15,7 @@ from typing import Any
 
 from pillarbox.mailauth.dns import Mx, Resolver
 from pillarbox.queue.attempt import Sender
-from pillarbox.queue.bounce import Locate, plain_locate
+from pillarbox.queue.bounce import Bounces, Locate, plain_locate
 from pillarbox.queue.gate import Gate
 from pillarbox.queue.policy import Policy
 from pillarbox.queue.round import Round, Tools
@@ -73,12 +73,11 @@ class QueueRunner:
             sender=sender,
             resolver=resolver,
             policy=policy,
-            locate=locate or plain_locate(store),
+            bounces=Bounces(store, policy, locate or plain_locate(store), new_id),
             emit=emit,
             clock=clock,
             chance=chance,
             shuffle=shuffle,
-            new_id=new_id,
             gate=Gate(policy.concurrency, policy.per_destination),
         )
 

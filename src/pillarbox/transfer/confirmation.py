@@ -9,7 +9,7 @@ from pillarbox.mail.status import Refused, Reply
 from pillarbox.queue.attempt import Outcome
 from pillarbox.queue.bounce import Bounces, Locate, Notice, Subject, Whereabouts
 from pillarbox.queue.policy import Policy as QueuePolicy
-from pillarbox.store.api import Delivery, Store, StoreError
+from pillarbox.store.api import Delivery, Store
 from pillarbox.transfer.delivery import AddressBook
 from pillarbox.transfer.service import Arrival
 
@@ -53,12 +53,14 @@ class Confirmations:
             head,
         )
         notices = [Notice(str(path.address), path.parameters, action, _DONE) for path, action in ended]
-        note = await self._bounces.make(subject, notices, arrival.now)
-        if note is None:
-            return
+        note = None
         try:
-            await self._store.accept(note.spool, note.deliveries, note.relay, trace_id=arrival.queue_id)
-        except (StoreError, OSError) as error:
-            arrival.client.link.emit("confirmation_dropped", queue_id=arrival.queue_id, reason=str(error))
+            note = await self._bounces.make(subject, notices, arrival.now)
+            if note is not None:
+                await self._store.accept(note.spool, note.deliveries, note.relay, trace_id=arrival.queue_id)
+        except Exception as error:  # a fault of ours, too: refused now, the message would be sent and delivered again
+            reason = f"{type(error).__name__}: {error}"
+            arrival.client.link.emit("confirmation_dropped", queue_id=arrival.queue_id, reason=reason)
         finally:
-            note.spool.discard()
+            if note is not None:
+                note.spool.discard()

@@ -14,7 +14,6 @@ from pillarbox.transfer.delivery import AddressBook
 _UNKNOWN = Reply(550, "5.1.1", "There is no such mailbox here")
 _UNAVAILABLE = Reply(452, "4.3.1", "The message cannot be kept now; try again later")
 
-
 _PASSED_ON = ("BODY", "SMTPUTF8", "RET", "ENVID")
 """Parameters of MAIL that the next hop must know, too (RFC 6152 §3, RFC 6531 §3.6, RFC 3461 §5.2.1)."""
 

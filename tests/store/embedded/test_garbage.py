@@ -21,6 +21,12 @@ def rows(store: EmbeddedStore, table: str) -> int:
     return int(store._near.execute(f"SELECT count(*) FROM {table}").get)
 
 
+async def fill(store: EmbeddedStore, account: int, count: int) -> None:
+    """So many messages of 10 KB, one by one."""
+    for n in range(count):
+        await store.mail.append(account, "INBOX", [NewMessage(Spool.of(message(n) + bytes(10_000)))])
+
+
 async def test_octets_stay_as_long_as_someone_has_the_message(store: EmbeddedStore, alice: int) -> None:
     relay = Relay("Q1", "alice@example.test", [("x@y.test", {})], alice)
     await store.accept(Spool.of(message(1)), [Delivery(alice)], relay)
@@ -57,8 +63,7 @@ async def test_a_mostly_dead_segment_gives_back_its_space(
     store: EmbeddedStore, alice: int, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pillarbox.store.embedded.writer.SEGMENT_SIZE", 100_000)
-    for n in range(40):
-        await store.mail.append(alice, "INBOX", [NewMessage(Spool.of(message(n) + bytes(10_000)))])
+    await fill(store, alice, 40)
     files = segments.numbers(folder / "segments")
     assert len(files) == 4
     inbox = await store.mail.open(alice, "INBOX")
@@ -84,8 +89,7 @@ async def test_only_segments_that_lost_something_are_looked_at(
     store: EmbeddedStore, alice: int, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pillarbox.store.embedded.writer.SEGMENT_SIZE", 20_000)
-    for n in range(10):
-        await store.mail.append(alice, "INBOX", [NewMessage(Spool.of(message(n) + bytes(10_000)))])
+    await fill(store, alice, 10)
     inbox = await store.mail.open(alice, "INBOX")
     await store._sweeper.sweep()  # the first one looks at all of them
     looked_at: list[int] = []
@@ -104,8 +108,7 @@ async def test_what_a_backup_keeps_goes_after_it(
     store: EmbeddedStore, alice: int, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pillarbox.store.embedded.writer.SEGMENT_SIZE", 20_000)
-    for n in range(5):
-        await store.mail.append(alice, "INBOX", [NewMessage(Spool.of(message(n) + bytes(10_000)))])
+    await fill(store, alice, 5)
     first = segments.numbers(folder / "segments")[0]
     inbox = await store.mail.open(alice, "INBOX")
     await store._sweeper.sweep()

@@ -9,12 +9,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import apsw
-from msgspec.json import encode
 
 from pillarbox.store.embedded.batch import Batch
 from pillarbox.store.embedded.guard import may_remove
 from pillarbox.store.embedded.reading import SegmentReader
-from pillarbox.store.embedded.schema import query
+from pillarbox.store.embedded.schema import json_list, query
 from pillarbox.store.embedded.segments import FILE_HEADER, RECORD_HEADER, Record, SegmentLog, path_of, scan
 from pillarbox.store.embedded.workers import Workers
 from pillarbox.store.embedded.writer import Observer, Writer
@@ -52,7 +51,7 @@ class Compaction:
         self.compacted = 0  # segments that gave back their space
 
     def suspect(self, segments: Iterable[int]) -> None:
-        """Octets in these segments died."""
+        """Octets in these segments die, or died: one too many costs a look."""
         if self._suspects is not None:
             self._suspects.update(segments)
 
@@ -63,7 +62,7 @@ class Compaction:
         """
         if self._suspects is None:
             self._suspects = {segment for (segment,) in query(self._near, "SELECT id FROM segments")}
-        asked = encode(sorted(self._suspects)).decode()
+        asked = json_list(sorted(self._suspects))
         known = query(
             self._near, "SELECT id, live FROM segments WHERE id IN (SELECT value FROM json_each(?))", (asked,)
         )
@@ -89,14 +88,16 @@ class Compaction:
         records = await self._workers.run(self._records, segment) if living else []
         moving = [r for r in records if living.get(r.blob) == (r.offset, r.crc)]
         if len(moving) < len(living):
-            return self._give_up(segment)
+            self._give_up(segment)
+            return True
         while moving:
             some: list[Record] = []
             while moving and sum(r.size for r in some) < _OCTETS:
                 some.append(moving.pop())
             loaded = await self._workers.run(self._load, segment, some)
             if loaded is None:
-                return self._give_up(segment)
+                self._give_up(segment)
+                return True
             await self._writer.do(lambda batch, loaded=loaded: _stage_move(batch, segment, loaded))  # type: ignore[misc]
         with may_remove(self._log.folder.parent) as free:
             if not free:
@@ -108,11 +109,10 @@ class Compaction:
             self.compacted += 1
         return True
 
-    def _give_up(self, segment: int) -> bool:
+    def _give_up(self, segment: int) -> None:
         """Something in it cannot be read: better keep all of it, for good."""
         self._damaged.add(segment)
         self._observer("segment_damaged", segment=segment)
-        return True
 
     def _records(self, segment: int) -> list[Record]:
         return list(scan(self._log.folder, segment))

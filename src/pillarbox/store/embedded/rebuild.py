@@ -322,7 +322,7 @@ class _Rebuilding:
 
 
 def _incoming(record: Record, octets: bytes) -> Incoming:
-    summary = summarise_anyway(octets, lambda _error: None)  # the log had it at delivery
+    summary = summarise_anyway(octets)
     key = summaries.message_id_hash(summary.message_id)
     return Incoming(
         record.size, record.crc, summaries.pack(summary), summary.message_id, key, b"", record.note, record.blob

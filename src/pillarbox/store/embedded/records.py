@@ -150,7 +150,7 @@ class Records:
             return unpack(packed)
         except UNDECODABLE:
             octets = await self.octets(view, uid, 0, None) or b""
-        return summarise_anyway(octets, _noted_at_delivery)
+        return summarise_anyway(octets)
 
     def find_message_id(self, view: MailboxView, message_id: str) -> list[int]:
         """UIDs of the messages with this Message-ID, ascending."""
@@ -218,10 +218,6 @@ def _all_there(view: MailboxView, uids: Sequence[int], rows: Sequence[tuple[int,
         and len(rows) == len(uids)
         and view.uids[at : at + len(uids)].tolist() == [uid for uid, _ in rows] == list(uids)
     )
-
-
-def _noted_at_delivery(_error: Exception) -> None:
-    """The log has this fault already: it is the message's, not the disk's."""
 
 
 def _record(row: tuple[int, bytes, str, str, int, str, int]) -> MessageRecord:

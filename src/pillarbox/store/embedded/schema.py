@@ -159,6 +159,13 @@ def query(connection: apsw.Connection, sql: str, values: Sequence[object] = ()) 
         raise StoreUnavailable(DAMAGED.format("the store's index", error)) from error
 
 
+def json_list(numbers: Sequence[int]) -> str:
+    """Numbers as json_each() reads them."""
+    return _json.encode(numbers).decode()
+
+
+_json = msgspec.json.Encoder()
+
 UNDECODABLE = (
     ValueError, TypeError, AttributeError, LookupError, OverflowError, MemoryError, struct.error, msgspec.MsgspecError,
 )  # fmt: skip

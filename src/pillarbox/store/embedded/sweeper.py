@@ -9,13 +9,12 @@ import asyncio
 from collections.abc import Callable
 
 import apsw
-import msgspec
 
 from pillarbox.store.api import StoreError
 from pillarbox.store.embedded.batch import Batch
 from pillarbox.store.embedded.changelog import decode_uids
 from pillarbox.store.embedded.compaction import Compaction
-from pillarbox.store.embedded.schema import UNDECODABLE, query
+from pillarbox.store.embedded.schema import UNDECODABLE, json_list, query
 from pillarbox.store.embedded.segments import RECORD_HEADER
 from pillarbox.store.embedded.writer import Observer, Writer
 
@@ -30,8 +29,6 @@ _DEAD = (
 _DEAD_OCTETS = f"SELECT segment, sum(size + {RECORD_HEADER}) AS octets FROM blobs WHERE {_DEAD} GROUP BY segment"
 
 Statement = tuple[str, tuple[object, ...]]
-
-_json = msgspec.json.Encoder()
 
 
 class Sweeper:
@@ -86,7 +83,7 @@ class Sweeper:
                 uids = []
             for i in range(0, len(uids), _ROWS):
                 some = uids[i : i + _ROWS]
-                statements += _forget_messages("uid IN (SELECT value FROM json_each(?2))", mailbox, _text(some))
+                statements += _forget_messages("uid IN (SELECT value FROM json_each(?2))", mailbox, json_list(some))
                 rows += len(some)
                 if rows >= _ROWS:
                     await self._execute(*statements)
@@ -110,16 +107,16 @@ class Sweeper:
     async def _sweep_blobs(self) -> bool:
         found = [blob for (blob,) in query(self._near, "SELECT blob FROM released LIMIT ?", (_ROWS,))]
         if found:
-            ids = (_text(found),)
+            ids = (json_list(found),)
             losing = query(
                 self._near, "SELECT DISTINCT segment FROM blobs WHERE id IN (SELECT value FROM json_each(?))", ids
             )
+            self._compaction.suspect(segment for (segment,) in losing)
             await self._execute(
                 (f"UPDATE segments SET live = live - d.octets FROM ({_DEAD_OCTETS}) AS d WHERE id = d.segment", ids),
                 (f"DELETE FROM blobs WHERE {_DEAD}", ids),
                 ("DELETE FROM released WHERE blob IN (SELECT value FROM json_each(?1))", ids),
             )
-            self._compaction.suspect(segment for (segment,) in losing)
             self.on_swept(found)
         return bool(found)
 
@@ -137,7 +134,3 @@ def _forget_messages(which: str, mailbox: int, value: object) -> tuple[Statement
         (f"INSERT OR IGNORE INTO released SELECT blob FROM messages WHERE mailbox = ?1 AND {which}", row),
         (f"DELETE FROM messages WHERE mailbox = ?1 AND {which}", row),
     )
-
-
-def _text(numbers: list[int]) -> str:
-    return _json.encode(numbers).decode()
