@@ -7,6 +7,7 @@ target, is printed in base64 with the command that repeats it, and is written to
 import argparse
 import os
 import re
+import shutil
 import subprocess
 import sys
 from base64 import b64decode, b64encode
@@ -27,7 +28,8 @@ def fuzz(target: str, seconds: int, seed: int) -> tuple[bool, str]:
     if seed:
         environment["PYTHONHASHSEED"] = str(seed)
     before, log = run.findings(target), WORK / f"{target}.log"
-    command = [sys.executable, "-m", "fuzz", "--here", "--seconds", str(seconds), "--seed", str(seed), target]
+    command = [*(steady() if seed else ()), sys.executable, "-m", "fuzz", "--here"]
+    command += ["--seconds", str(seconds), "--seed", str(seed), target]
     with log.open("wb") as output:
         status = subprocess.run(
             command, cwd=ROOT, env=environment, stdout=output, stderr=output, check=False
@@ -48,6 +50,15 @@ def fuzz(target: str, seconds: int, seed: int) -> tuple[bool, str]:
             f"After mending, keep it under a name that says what it was: fuzz/corpus/{target}/NAME",
         ]
     return False, "\n".join(lines) + "\n"
+
+
+def steady() -> list[str]:
+    """What a command begins with to be loaded at the same addresses each time; empty where the system forbids that, as some
+    containers do."""
+    prefix = ["setarch", "--addr-no-randomize"]
+    if shutil.which(prefix[0]) and not subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode:
+        return prefix
+    return []
 
 
 def fuzz_all(targets: list[str], seconds: int, jobs: int, seed: int) -> bool:

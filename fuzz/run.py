@@ -1,10 +1,11 @@
 """One target in this process: guided by coverage under atheris, or blind where atheris is not to be had.
 
-With a seed, a run is the same again on every machine with the same Python, until its time is up; a faster machine only gets
-further. For that, nothing may reach the fuzzer that differs from run to run: the order in which a folder names its files
-(the kept corpus is given as a sorted list), what earlier runs found (`.fuzz/seeded/NAME` begins empty), the hashes of
-strings (the command sets PYTHONHASHSEED), and what the code under test takes from chance. What is left is what a target
-does with the kernel or OpenSSL (`tls`, `control`): there a seed makes runs alike, not equal.
+With a seed, a run of the command is the same again with the same Python on the same system, until its time is up; a faster
+machine only gets further. For that, nothing may reach the fuzzer that differs from run to run: the order in which a folder
+names its files (the kept corpus is given as a sorted list), what earlier runs found (`.fuzz/seeded/NAME` begins empty), the
+hashes of strings (the command sets PYTHONHASHSEED), what the code under test takes from chance, and the addresses where code
+is loaded, under which libFuzzer files the comparisons that it saw (the command has them not randomised, where the system
+allows that; elsewhere runs are only alike).
 """
 
 import random

@@ -1,6 +1,8 @@
 """The bounds of an input bite, and a finding can be repeated from what is printed."""
 
 import resource
+import subprocess
+import sys
 from base64 import b64encode
 from pathlib import Path
 
@@ -69,6 +71,19 @@ def test_a_finding_is_kept_and_can_be_repeated(tmp_path: Path, monkeypatch: pyte
     assert command.octets_of(b64encode(octets).decode()) == command.octets_of(str(path)) == octets
     with pytest.raises(AssertionError, match="found"):
         run.again("date", octets)
+
+
+def test_a_seeded_command_is_loaded_where_it_was_before() -> None:
+    prefix = command.steady()
+    if not prefix:
+        pytest.skip("this system does not let us say so")
+    where = [
+        *prefix,
+        sys.executable,
+        "-c",
+        "import ctypes; print(ctypes.addressof(ctypes.c_int.in_dll(ctypes.pythonapi, 'Py_NoSiteFlag')))",
+    ]
+    assert len({subprocess.run(where, capture_output=True, check=True).stdout for _ in range(4)}) == 1
 
 
 def test_blind_runs_end(capsys: pytest.CaptureFixture[str]) -> None:
