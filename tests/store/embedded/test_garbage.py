@@ -120,6 +120,23 @@ async def test_what_a_backup_keeps_goes_after_it(
     assert first not in segments.numbers(folder / "segments")
 
 
+async def test_what_a_repair_finds_dead_is_compacted(
+    store: EmbeddedStore, alice: int, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pillarbox.store.embedded.writer.SEGMENT_SIZE", 20_000)
+    await fill(store, alice, 5)
+    first = segments.numbers(folder / "segments")[0]
+    inbox = await store.mail.open(alice, "INBOX")
+    await store._writer.do(lambda batch: batch.execute("UPDATE segments SET live = 99999 WHERE id = ?", (first,)))
+    await store.mail.expunge(alice, inbox.mailbox, [1, 2], deleted_only=False)
+    await store._sweeper.sweep()
+    assert first in segments.numbers(folder / "segments")  # it seems to be full of mail
+    assert [p async for p in store.check.problems(repair=True)] != []
+    await store._sweeper.sweep()
+    assert first not in segments.numbers(folder / "segments")
+    assert [p async for p in store.check.problems(repair=False)] == []
+
+
 async def test_a_damaged_segment_is_kept_whole(
     store: EmbeddedStore, alice: int, folder: Path, observed: Observed
 ) -> None:

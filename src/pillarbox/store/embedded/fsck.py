@@ -13,6 +13,7 @@ from typing import Any
 from pillarbox.store.api import Progress, StoreError
 from pillarbox.store.embedded import segments, views
 from pillarbox.store.embedded.batch import Batch
+from pillarbox.store.embedded.compaction import Compaction
 from pillarbox.store.embedded.indexer import Indexer
 from pillarbox.store.embedded.schema import query
 from pillarbox.store.embedded.segments import RECORD_HEADER, Record
@@ -51,8 +52,16 @@ class EmbeddedCheck:
     """Implements `store.api.Check`."""
 
     def __init__(
-        self, state: State, writer: Writer, views: Views, folder: Path, workers: Workers, indexer: Indexer
+        self,
+        state: State,
+        writer: Writer,
+        views: Views,
+        folder: Path,
+        workers: Workers,
+        indexer: Indexer,
+        compaction: Compaction,
     ) -> None:
+        self._compaction = compaction
         self._indexer = indexer
         self._state = state
         self._writer = writer
@@ -240,6 +249,7 @@ class EmbeddedCheck:
         for segment, live, real in await self._query(f"SELECT * FROM ({_LIVE}) WHERE live != counted"):
             if repair:
                 await self._execute("UPDATE segments SET live = ? WHERE id = ?", (real, segment))
+                self._compaction.suspect((segment,))
             yield f"segment {segment:08x} holds {real} octets that live, not {live}" + _repaired(repair)
         numbers = await self._workers.run(segments.numbers, self._folder)
         known = {segment for (segment,) in await self._query("SELECT id FROM segments")}

@@ -65,8 +65,10 @@ class EmbeddedStore:
         self._directory = EmbeddedDirectory(known, self._writer)
         self._mail = EmbeddedMail(known, self._writer, self._views, self._intake, records, self._indexer, self._workers)
         self._queue = EmbeddedQueue(self._writer, self._near, self._blobs, self._prepare_bounce)
-        self._check = EmbeddedCheck(known, self._writer, self._views, place.segments, self._workers, self._indexer)
         compaction = Compaction(self._writer, log, self._reader, self._near, self._workers, observer)
+        self._check = EmbeddedCheck(
+            known, self._writer, self._views, place.segments, self._workers, self._indexer, compaction
+        )
         self._figures = Figures(place, known, self._writer, compaction, self._indexer, self._workers)
         self._sweeper = Sweeper(self._writer, compaction, self._near, observer)
         self._writer.on_garbage = self._sweeper.wake
