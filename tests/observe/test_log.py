@@ -33,8 +33,9 @@ def _restore() -> Iterator[None]:
 
 def _lines(level: str = "info", **facts: Any) -> list[dict[str, Any]]:
     stream = io.StringIO()
-    configure(level=level, style="json", stream=stream)
+    writer = configure(level=level, style="json", stream=stream)
     Log(level=level).emit(LINK, "login", facts)
+    writer.drain()
     return [json.loads(line) for line in stream.getvalue().splitlines()]
 
 
@@ -60,31 +61,34 @@ def test_no_secret_is_written() -> None:
 @pytest.mark.parametrize("style", ["text", "json"])
 def test_no_value_begins_a_line_or_steers_a_terminal(style: str) -> None:
     stream = io.StringIO()
-    configure(style=style, stream=stream)
+    writer = configure(style=style, stream=stream)
     Log().emit(LINK, "login_failed", {"name": "a\n12:00:00 [info] all is well \x1b[2J"})
+    writer.drain()
     assert stream.getvalue().count("\n") == 1
     assert "\x1b[2J" not in stream.getvalue()
 
 
 def test_levels() -> None:
     stream = io.StringIO()
-    configure(level="warning", style="json", stream=stream)
+    writer = configure(level="warning", style="json", stream=stream)
     log = Log(level="warning")
     log.emit(LINK, "login", {})
     log.emit(LINK, "command", {})
     log.emit(LINK, "login_failed", {})
+    writer.drain()
     assert [json.loads(line)["event"] for line in stream.getvalue().splitlines()] == ["login_failed"]
 
 
 @pytest.mark.parametrize("style", ["text", "json"])
 def test_bugs_have_a_traceback_without_variables(style: str) -> None:
     stream = io.StringIO()
-    configure(style=style, stream=stream)
+    writer = configure(style=style, stream=stream)
     try:
         password = "hunter2"
         raise LookupError("a bug")
     except LookupError as error:
         Log().emit(LINK, "bug", {"error": error})
+    writer.drain()
     assert password not in stream.getvalue()
     assert "Traceback" in stream.getvalue()
     assert "test_log.py" in stream.getvalue()
@@ -100,22 +104,25 @@ def test_a_full_disk_under_the_log_stops_nobody() -> None:
             return super().write(text)
 
     stream = Disk()
-    configure(style="json", stream=stream)
+    writer = configure(style="json", stream=stream)
     log = Log()
     log.tell("started")
     log.emit(LINK, "login", {})
     logging.getLogger("asyncio").warning("slow")
+    writer.drain()
     stream.full = False
     log.tell("stopped")
+    writer.drain()
     first, second = (json.loads(line) for line in stream.getvalue().splitlines())
-    assert (first["event"], first["level"], first["lines"]) == ("log_lines_lost", "error", 2)
+    assert (first["event"], first["level"], first["lines"]) == ("log_lines_lost", "error", 3)
     assert second["event"] == "stopped"
 
 
 def test_libraries_are_heard() -> None:
     stream = io.StringIO()
-    configure(style="json", stream=stream)
+    writer = configure(style="json", stream=stream)
     logging.getLogger("asyncio").warning("something %s", "odd")
+    writer.drain()
     assert json.loads(stream.getvalue())["text"] == "something odd"
 
 

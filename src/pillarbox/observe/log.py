@@ -15,6 +15,7 @@ from typing import Any, TextIO
 import structlog
 
 from pillarbox.observe.damper import Damper
+from pillarbox.observe.line_writer import LineWriter
 from pillarbox.sasl.secret import Secret
 from pillarbox.wire.engine import Link
 
@@ -125,20 +126,18 @@ class _ToStructlog(logging.Handler):
     """Lines of libraries that use the standard library's logging (asyncio's warnings, mostly)."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        try:
-            structlog.get_logger().log(
-                record.levelno,
-                "library",
-                logger=record.name,
-                text=record.getMessage(),
-                exc_info=record.exc_info or None,
-            )
-        except (OSError, ValueError):
-            pass  # see Log._write
+        structlog.get_logger().log(
+            record.levelno,
+            "library",
+            logger=record.name,
+            text=record.getMessage(),
+            exc_info=record.exc_info or None,
+        )
 
 
-def configure(*, level: str = "info", style: str = "auto", stream: TextIO | None = None) -> None:
-    """Set the log up for this process. `style` is auto, text or json; it goes to standard error unless `stream` is given."""
+def configure(*, level: str = "info", style: str = "auto", stream: TextIO | None = None) -> LineWriter:
+    """Set the log up for this process. `style` is auto, text or json; it goes to standard error unless `stream` is given.
+    Returns who writes the lines; the process's end has it write the last ones."""
     stream = stream or sys.stderr
     text = style == "text" or (style == "auto" and stream.isatty())
     processors: list[Any] = [
@@ -156,15 +155,24 @@ def configure(*, level: str = "info", style: str = "auto", stream: TextIO | None
         )
     else:
         processors += [structlog.processors.format_exc_info, _render_json]
+
+    def confess(lost: int) -> str:
+        facts: Any = {"event": "log_lines_lost", "lines": lost}
+        for processor in processors:
+            facts = processor(None, "error", facts)
+        return str(facts)
+
+    writer = LineWriter(stream, confess)
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
-        logger_factory=structlog.WriteLoggerFactory(stream),
+        logger_factory=lambda *_: writer,
         cache_logger_on_first_use=False,
     )
     root = logging.getLogger()
     root.handlers[:] = [_ToStructlog()]
     root.setLevel(max(LEVELS[level], logging.WARNING))
+    return writer
 
 
 class Log:
@@ -172,7 +180,6 @@ class Log:
 
     def __init__(self, *, level: str = "info") -> None:
         self._least = LEVELS[level]
-        self._lost = 0
         self._damper = Damper()
         self._logger = structlog.get_logger().bind()  # bound once: the proxy binds anew for each line
 
@@ -207,13 +214,4 @@ class Log:
         if "event" in facts:
             facts = {**facts, "event_": facts["event"]}
             del facts["event"]
-        try:
-            if self._lost:
-                self._logger.log(logging.ERROR, "log_lines_lost", lines=self._lost)
-                self._lost = 0
-            self._logger.log(level, event, **facts)
-        except (
-            OSError,
-            ValueError,
-        ):  # ValueError: the stream is closed. A full disk under the log must not stop the mail
-            self._lost += 1
+        self._logger.log(level, event, **facts)
