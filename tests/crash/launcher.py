@@ -18,6 +18,7 @@ from typing import Any
 
 import apsw
 from tests.crash import clock
+from tests.crash.bystander import watch_the_loop
 from tests.crash.mutations import MUTATIONS
 from tests.crash.points import CALLS, STATEMENTS, of_caller
 from tests.crash.recording import Recorder
@@ -48,6 +49,7 @@ class Faults:
                 "clock",
                 "mutation",
                 "recorded",
+                "watched",
             )
         }
 
@@ -195,6 +197,8 @@ def main(config: str, folder: str, label: str = "", when: str = "", number: str 
     wrap_index(death, faults)
     clock.wrong_by(faults.jump)
     hasten()
+    if faults.present("watched"):
+        watch_the_loop(Path(folder))
     if faults.present("mutation"):
         MUTATIONS[faults.text("mutation")]()
     sys.argv = ["pillarbox", "serve", "--config", config]

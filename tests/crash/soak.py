@@ -17,14 +17,17 @@ import time
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
+from tests.crash.bystander import STACKS, Bystander
 from tests.crash.people import COMMON, Lost, Person
 from tests.crash.server import DOMAIN, PASSWORD, Child
 from tests.crash.sink import running_sink
 from tests.crash.town import RELAY, Town
 
-from pillarbox.observe.lag import LIMIT
+from pillarbox.observe.lag import LIMIT, PAUSE
 
 IDLERS = 10
 GUESTS = 2
@@ -156,8 +159,9 @@ def soak(directory: Path, minutes: float, seed: int) -> list[str]:
     """Do it; returns what is wrong."""
     chance = random.Random(seed)
     wrong: list[str] = []
-    with running_sink() as sink:
+    with running_sink() as sink, Bystander(directory) as bystander:
         town = Town(Child(directory, extra=RELAY.format(port=sink.port)), sink)
+        (town.child.faults / "watched").touch()
         try:
             town.found()
             town.people = [
@@ -179,23 +183,31 @@ def soak(directory: Path, minutes: float, seed: int) -> list[str]:
             sent, twice = town.check_world()
             print(f"{sent} messages relayed, {twice} of them again after a kill")
             wrong += [refusal for person in town.people for refusal in person.refused]
-            wrong += judge_log(town.child)
+            wrong += judge_log(town.child, bystander)
         finally:
             town.child.end()
     return wrong
 
 
-def judge_log(child: Child) -> list[str]:
+def judge_log(child: Child, bystander: Bystander) -> list[str]:
     """Lines above INFO that nothing explains; the loop's lag is printed."""
     loud = [e for e in child.events() if e["level"] in ("warning", "error")]
     print("lines above INFO:", dict(Counter(e["event"] for e in loud)) or "none")
     late = [e for e in loud if e["event"] == "loop_late"]
-    ours = [e for e in late if e["lag"] - e["waited"] > LIMIT]
+    ours = [e for e in late if e["lag"] - e["waited"] > LIMIT and not stood_still(e, bystander)]
     if late:
         worst = max(late, key=lambda e: e["lag"])
         print(f"loop lag above 100 ms: {len(late)} lines, worst {worst['lag']} s; {len(ours)} of our own making")
+    if ours:
+        print((child.faults / STACKS).read_text()[-20_000:])
     unexplained = [str(e) for e in loud if e["event"] not in EXPLAINED]
-    return unexplained[:10] + [f"late, and not for want of a processor: {e}" for e in ours[:5]]
+    return unexplained[:10] + [f"late, and the machine was not: {e}" for e in ours[:5]]
+
+
+def stood_still(late: dict[str, Any], bystander: Bystander) -> bool:
+    """Whether a process beside the server was held up as well, about as long, in the time that a line tells of."""
+    told = datetime.fromisoformat(late["timestamp"]).timestamp()
+    return bystander.worst(told - PAUSE - 1.0, told) > late["lag"] / 2
 
 
 def main() -> int:

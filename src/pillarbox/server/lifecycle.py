@@ -55,7 +55,7 @@ def run(
     """Run a server until a signal ends it. `ready` is called once it serves; `reread` gives the configuration anew at
     SIGHUP (without it only certificates are reloaded). Raises BindError, StartError, before it serves."""
     os.umask(0o077)
-    configure(level=config.log.level, style=config.log.format)
+    lines = configure(level=config.log.level, style=config.log.format)
     room = raise_file_limit()
     log = Log(level=config.log.level)
     transcripts = transcript or (Path(config.log.transcripts) if config.log.transcripts else None)
@@ -71,8 +71,11 @@ def run(
     server = Server(config, observer=observer, tell=tell, sockets=sockets, room=room, measures=measures)
     server.bind()
     drop_privileges(config.user, (server.directory, *((transcripts,) if transcripts else ())))
-    with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        runner.run(_serve(server, log, ready, reread))
+    try:
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
+            runner.run(_serve(server, log, ready, reread))
+    finally:
+        lines.drain()
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
