@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.store.conftest import HASHES, message
 
-from pillarbox.store.api import Alias, Delivery, NewMessage, RecipientState, Relay, StoreMode
+from pillarbox.store.api import Alias, Delivery, NewMessage, RecipientState, Relay, StoreMode, StoreUnavailable
 from pillarbox.store.embedded import EmbeddedStore, incoming, views
 from pillarbox.store.spool import Spool
 from pillarbox.store.view import MailboxView
@@ -94,6 +94,41 @@ async def test_packed_states_say_the_same(
             view = await store.mail.open_by_id(alice, info.id)
             read, _ = views.read(store._near, store._state.mailbox(alice, info.id))
             assert contents(read) == contents(view)
+
+
+async def test_a_long_log_is_packed_though_nobody_opens_the_mailbox(
+    store: EmbeddedStore, alice: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever opens it, after a restart too, reads one blob and what came since, however much has arrived."""
+    monkeypatch.setattr(views, "_SMALL", 3)
+    for n in range(40):
+        await store.mail.append(alice, "INBOX", [NewMessage(Spool.of(message(n)))] * (1 + n % 2))
+    mailbox = store._state.owner(alice).named("INBOX")
+    while store._views._tasks:
+        await asyncio.gather(*store._views._tasks)
+    read, rows = views.read(store._near, mailbox)
+    assert len(read.uids) == mailbox.messages == 60
+    assert rows <= 60 // views._SHARE + 1
+    assert contents(read) == contents(await store.mail.open(alice, "INBOX"))
+
+
+async def test_a_state_that_cannot_be_packed_is_not_tried_with_each_commit(
+    store: EmbeddedStore, alice: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(views, "_SMALL", 3)
+    tried = 0
+
+    def refuse(*_: object, **__: object) -> None:
+        nonlocal tried
+        tried += 1
+        raise StoreUnavailable("no")
+
+    monkeypatch.setattr(views, "stage_state", refuse)
+    for n in range(40):
+        await store.mail.append(alice, "INBOX", [NewMessage(Spool.of(message(n)))])
+        while store._views._tasks:
+            await asyncio.gather(*store._views._tasks)
+    assert 1 <= tried <= 10
 
 
 async def test_a_view_that_is_being_read_catches_up(

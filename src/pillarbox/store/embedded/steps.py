@@ -3,6 +3,7 @@ and published; a view that is just being read from the index catches up with the
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from pillarbox.store.changes import FlagsChanged, MessagesAdded, MessagesExpunged
 from pillarbox.store.embedded.changelog import Run
@@ -18,6 +19,11 @@ class Added:
     mailbox: Mailbox
     modseq: int
     messages: list[tuple[int, Flags, int, int]]
+
+    @property
+    def rows(self) -> int:
+        """What opening the mailbox must read more of."""
+        return len(self.messages)
 
     def apply(self, view: MailboxView) -> None:
         """Bring a view up to date."""
@@ -38,6 +44,7 @@ class Flagged:
     runs: list[Run]
     uids: Sequence[int]
     by: str | None
+    rows: ClassVar[int] = 1
 
     def apply(self, view: MailboxView) -> None:
         """Bring a view up to date."""
@@ -56,6 +63,7 @@ class Expunged:
     mailbox: Mailbox
     modseq: int
     uids: Sequence[int]
+    rows: ClassVar[int] = 1
 
     def apply(self, view: MailboxView) -> None:
         """Bring a view up to date."""

@@ -10,6 +10,7 @@ import weakref
 import zlib
 from array import array
 from collections import OrderedDict
+from functools import partial
 
 import apsw
 
@@ -28,6 +29,10 @@ KEPT_MESSAGES = 2_000_000
 """Views that are kept although nobody holds them: at 28 octets a message at most some 60 MB."""
 
 _SMALL = 500  # a mailbox of so few messages is read at once; the way to a thread and back costs more
+_SHARE = 8  # the log may be as long as such a part of the mailbox: packing then costs each change a constant share
+_SLICE = (
+    5_000  # rows or messages that one step in C takes, a fraction of a millisecond: the event loop waits for its end
+)
 _CHECKSUM = struct.Struct("<I")
 _ARRAYS = ("uids", "flags", "modseqs", "sizes", "internaldates")
 
@@ -44,6 +49,8 @@ class Views:
         self._reading: dict[Mailbox, asyncio.Task[MailboxView]] = {}
         self._packing: set[Mailbox] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._closed = False
+        writer.on_grown = self.grown
 
     async def open(self, mailbox: Mailbox) -> MailboxView:
         """The view of a mailbox, the same object for all who hold it."""
@@ -55,11 +62,12 @@ class Views:
             else:
                 view = await asyncio.shield(self._read_far(mailbox))
         self._keep(mailbox, view)
-        self._pack_if_due(mailbox, view)
+        self.grown(mailbox)
         return view
 
     async def close(self) -> None:
-        """Wait for what is under way."""
+        """Wait for what is under way; nothing is packed any more."""
+        self._closed = True
         while self._tasks or self._reading:
             await asyncio.gather(*self._tasks, *self._reading.values(), return_exceptions=True)
 
@@ -79,11 +87,12 @@ class Views:
 
     async def _read(self, mailbox: Mailbox) -> MailboxView:
         try:
-            view, rows = await self._workers.read(read, mailbox)
+            view, rows = await self._workers.read(_read_large, mailbox)
             _attach(mailbox, view)
             mailbox.unsaved = rows
             for step in mailbox.loading or ():
                 assert isinstance(step, Added | Flagged | Expunged)
+                mailbox.unsaved += step.rows
                 bring_up_to_date(view, step, step.change())
             return view
         finally:
@@ -107,19 +116,24 @@ class Views:
 
     # Packing
 
-    def _pack_if_due(self, mailbox: Mailbox, view: MailboxView) -> None:
-        # A quarter of the mailbox: packing then costs each change a constant share.
-        if mailbox.unsaved > max(_SMALL, len(view.uids) // 4) and mailbox not in self._packing:
+    def grown(self, mailbox: Mailbox) -> None:
+        """Pack the mailbox's state if its log has become long, also when nobody has it open: whoever opens it next does not
+        wait until all of it was read row by row."""
+        due = mailbox.unsaved > max(_SMALL, mailbox.messages // _SHARE)
+        if due and mailbox not in self._packing and not self._closed:
             self._packing.add(mailbox)
-            task = asyncio.create_task(self._pack(mailbox, view))
+            task = asyncio.create_task(self._pack(mailbox))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _pack(self, mailbox: Mailbox, view: MailboxView) -> None:
+    async def _pack(self, mailbox: Mailbox) -> None:
         try:
-            await self._writer.do(lambda batch: stage_state(batch, mailbox, view))
+            view = mailbox.loaded()
+            if view is None:
+                view = await asyncio.shield(self._read_far(mailbox))
+            await self._writer.do(partial(stage_state, mailbox=mailbox, view=view))
         except StoreError:
-            pass  # the log only stays longer; the writer has told why
+            mailbox.unsaved = 0  # the log only stays longer; not with each commit the same again
         finally:
             self._packing.discard(mailbox)
 
@@ -176,7 +190,8 @@ def read(connection: apsw.Connection, mailbox: Mailbox) -> tuple[MailboxView, in
     with decoding(f"what the index knows of {mailbox.name}"):
         if packed:
             _unpack(view, flag_sets, arrays)
-        _add(view, added)
+        for i in range(0, len(added), _SLICE):
+            _add(view, added[i : i + _SLICE])
         log = [(m, 0, octets) for m, octets in changes] + [(m, 1, octets) for m, octets in expunges]
         for when, kind, octets in sorted(log):
             if kind:
@@ -188,6 +203,13 @@ def read(connection: apsw.Connection, mailbox: Mailbox) -> tuple[MailboxView, in
             view.uidnext, view.highestmodseq = map(_number, counters[0])
         view.journal_start = view.highestmodseq
     return view, len(added) + len(log)
+
+
+def _read_large(connection: apsw.Connection, mailbox: Mailbox) -> tuple[MailboxView, int]:
+    """The same in a thread, with what is counted when it is first asked for: that may take long, too."""
+    view, rows = read(connection, mailbox)
+    view.count_everything(_SLICE)
+    return view, rows
 
 
 _LOGS = (("changes", "runs", "a change of flags", decode_runs), ("expunges", "uids", "an expunge", decode_uids))
@@ -241,7 +263,8 @@ def _unpack(view: MailboxView, flag_sets: str, arrays: bytes) -> None:
         values.frombytes(memoryview(arrays)[at : at + count * values.itemsize])
         setattr(view, name, little_endian(values))
         at += count * values.itemsize
-    if count and max(view.flags) >= len(view.flag_table.sets):
+    known = len(view.flag_table.sets)
+    if any(max(view.flags[i : i + _SLICE]) >= known for i in range(0, count, _SLICE)):
         raise ValueError("a message has flags that are none")
 
 

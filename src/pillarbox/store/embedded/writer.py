@@ -20,7 +20,7 @@ from pillarbox.store.changes import Change
 from pillarbox.store.durations import Durations
 from pillarbox.store.embedded.batch import TRY_LATER, Batch, NextBatch, Undecided
 from pillarbox.store.embedded.segments import SEGMENT_SIZE, SegmentLog
-from pillarbox.store.embedded.state import State
+from pillarbox.store.embedded.state import Mailbox, State
 from pillarbox.store.embedded.steps import Added, Expunged, Flagged, bring_up_to_date
 from pillarbox.store.faults import kind_of
 
@@ -49,8 +49,8 @@ class _Operation:
 
 
 class Writer:
-    """`on_garbage` is called after a commit that left something for the sweeper. `commits` says how long each commit took, also
-    a failed one, `operations` how many there were in those that succeeded."""
+    """`on_garbage` is called after a commit that left something for the sweeper, `on_grown` for each mailbox that changed.
+    `commits` says how long each commit took, also a failed one, `operations` how many there were in those that succeeded."""
 
     def __init__(self, state: State, log: SegmentLog, connection: apsw.Connection, observer: Observer) -> None:
         self._loop = asyncio.get_running_loop()
@@ -65,6 +65,7 @@ class Writer:
         self.commits = Durations()
         self.operations = 0
         self.on_garbage: Callable[[], None] | None = None
+        self.on_grown: Callable[[Mailbox], None] = lambda _mailbox: None
         self._alone = 0  # so many operations are committed one by one: together they failed
         self._idle = asyncio.Event()
         self._idle.set()
@@ -182,13 +183,14 @@ class Writer:
         for step in batch.steps:
             if isinstance(step, Added | Flagged | Expunged):
                 mailbox = step.mailbox
-                mailbox.unsaved += 1
+                mailbox.unsaved += step.rows
                 changed = step.change()
                 if mailbox.loading is not None:
                     mailbox.loading.append(step)
                 elif (view := mailbox.loaded()) is not None:
                     bring_up_to_date(view, step, changed)
                 told.append(changed)
+                self.on_grown(mailbox)
             else:
                 told.append(step)
         for change in told:
