@@ -1,6 +1,7 @@
 """TLS over real sockets: versions, STARTTLS and its border, names, reload, limits."""
 
 import asyncio
+import contextlib
 import socket
 import ssl
 from typing import Any
@@ -8,9 +9,10 @@ from typing import Any
 import pytest
 import trustme
 from tests.net.conftest import Issue
-from tests.net.echo import EchoServer
+from tests.net.echo import EchoEngine, EchoServer
 
-from pillarbox.net.connections import ConnectionLimits
+from pillarbox.net.connection import Connection
+from pillarbox.net.connections import ConnectionLimits, Connections, Service
 from pillarbox.net.tls import READ_PIECE, CertificateFiles, ServerTls, TlsProfile
 from pillarbox.wire.engine import TlsInfo
 
@@ -46,6 +48,59 @@ async def test_both_versions(issue: Issue, client_context: ssl.SSLContext, versi
         assert await reader.read() == b"bye\r\n"
         writer.close()
         await server.recorder.wait("disconnected")
+
+
+class Written(asyncio.Transport):
+    """A transport that keeps what each write was given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes: list[bytes] = []
+        self.closed = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.writes.append(bytes(data))
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        pass
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_greeting_and_last_words_are_one_write_each(
+    issue: Issue, client_context: ssl.SSLContext, version: ssl.TLSVersion
+) -> None:
+    client_context.minimum_version = client_context.maximum_version = version
+    connections, transport = Connections(), Written()
+    connection = Connection(Service("imaps", EchoEngine, _tls(issue(NAME)), implicit_tls=True), connections)
+    connection.connection_made(transport)
+    to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = client_context.wrap_bio(to_client, to_server, server_hostname=NAME)
+
+    def exchange() -> None:
+        connection.data_received(to_server.read())
+        (flight,) = transport.writes
+        transport.writes.clear()
+        to_client.write(flight)
+
+    for _ in range(2):
+        with contextlib.suppress(ssl.SSLWantReadError):
+            client.do_handshake()
+        exchange()
+    client.do_handshake()
+    assert client.read(100) == b"hello\r\n"
+    client.write(b"QUIT\r\n")
+    exchange()
+    assert client.read(100) == b"bye\r\n"
+    assert client.read(100) == b""  # our close_notify came along; without it this would want more
+    assert transport.closed
+    connection.connection_lost(None)
+    assert len(connections) == 0
 
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1 is deprecated")

@@ -197,8 +197,8 @@ class Connection(Lifeline):
 
     def _settle(self) -> None:
         """Between two runs of the engine: send, then do what it wants."""
-        self._flush()
         engine = self._engine
+        self._flush(last=engine.want is Want.CLOSE)
         if engine.out.size:
             return  # no room: resume_writing comes back here
         want = engine.want
@@ -216,8 +216,8 @@ class Connection(Lifeline):
         else:
             self._close()
 
-    def _flush(self) -> None:
-        """One write for everything that is there."""
+    def _flush(self, *, last: bool = False) -> None:
+        """One write for everything that is there; `last` words take the end of TLS along."""
         out = self._engine.out
         if not out.size or self._flow.full or self._closing:
             return
@@ -228,9 +228,13 @@ class Connection(Lifeline):
             self._tap.sent(chunks)
         if self._tls is not None:
             try:
-                send(self._transport, self._tls.encrypt(chunks), size)
+                sealed = self._tls.encrypt(chunks)
             except TlsError:
                 self.abort()
+                return
+            if last:
+                sealed.append(self._tls.close())
+            send(self._transport, sealed, size)
         else:
             send(self._transport, chunks, size)
 
@@ -285,10 +289,10 @@ class Connection(Lifeline):
         except TlsError as error:
             self._fail_tls(tls, error)
             return
-        if output := tls.output():
-            self._transport.write(output)
         if not done or tls.info is None:
-            return
+            if output := tls.output():
+                self._transport.write(output)
+            return  # else the greeting takes the output along, or `_decrypt` below
         self._handshake_by = 0.0
         self._heard = self._all.wheel.now
         self._link.tls = info = tls.info

@@ -55,13 +55,13 @@ class _ServerContext(ssl.SSLContext):
 class TlsLayer:
     """TLS between the octets of one connection and its engine. Never touches a socket: ciphertext goes in and comes out."""
 
-    __slots__ = ("_begun", "_exporter", "_first", "_incoming", "_object", "_outgoing", "ended", "info")
+    __slots__ = ("_begun", "_closed", "_exporter", "_first", "_incoming", "_object", "_outgoing", "ended", "info")
 
     def __init__(self, context: ssl.SSLContext) -> None:
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._object = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
-        self._begun = False
+        self._begun = self._closed = False
         self._first = b""  # the client's first octets
         self._exporter: bytes | None = None  # the exporter's secret, while the handshake runs
         self.info: TlsInfo | None = None
@@ -108,7 +108,7 @@ class TlsLayer:
         return plaintext
 
     def encrypt(self, chunks: Sequence[bytes]) -> list[bytes]:
-        """The ciphertext of the chunks, in pieces. Raises TlsError."""
+        """The ciphertext of the chunks, in pieces, behind what `output` would give. Raises TlsError."""
         if sum(map(len, chunks)) < WRITE_PIECE:
             return [self._seal(chunks[0] if len(chunks) == 1 else b"".join(chunks))]
         return list(self._encrypt_much(chunks))
@@ -138,8 +138,9 @@ class TlsLayer:
         return self._outgoing.read()
 
     def close(self) -> bytes:
-        """Our close_notify (RFC 8446 §6.1)."""
-        if self.info is not None:
+        """Our close_notify (RFC 8446 §6.1); nothing the second time."""
+        if self.info is not None and not self._closed:
+            self._closed = True
             try:
                 self._object.unwrap()
             except (ssl.SSLError, OSError):
