@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from fuzz.targets import access, engines, mail, message, observe, server, store, tls, wire, words
+from fuzz.targets import access, engines, mail, message, metrics, observe, server, store, tls, wire, words
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "imap": engines.imap,
@@ -18,6 +18,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "encoded_word": mail.encoded_word,
     "header": mail.header,
     "message": message.message,
+    "metrics": metrics.metrics,
     "mime": mail.mime,
     "proxy": wire.proxy,
     "parameter": mail.parameter,

@@ -82,15 +82,25 @@ def _index() -> apsw.Connection:
     return connection
 
 
+_WORDS = (
+    "der", "STRASSE", "Straße", "İstanbul", "istanbul", "ﬁn", "fin", "e\u0301", "é", "日本語", "한국",
+    "अनुवाद", "שלום", "ﷺ", "🏳️‍🌈",
+    '"', "'", "*", "-", "AND", "NOT", "NEAR(", ":", "^", "\0", "\ud800", "\u00ad", "\u200b", " ",
+    "  ", "\t", "\n", "%", "_", "\\", "a", "x" * 40,
+)  # fmt: skip
+"""What is hard: letters that fold to several, that combine, without spaces; the index's own syntax; what is not a letter."""
+
+
 def search(octets: bytes) -> None:
-    """The first two octets cut a needle out of the text that follows: the index must name the text. Then any other needle
-    is looked up, the text's first line: that must not be an error."""
-    try:
-        decoded = octets[2:].decode("utf-8", "surrogatepass")
-    except UnicodeDecodeError:
-        decoded = octets[2:].decode("utf-8", "replace")
+    """The first two octets cut a needle out of the text that follows, the third says whether that is UTF-8 or the numbers of
+    words: the index must name the text. Then any other needle is looked up, the text's first line: no error, whatever it is."""
+    start, length, kind = octets[:3].ljust(3, b"\0")
+    if kind & 1:
+        decoded = "".join(_WORDS[octet % len(_WORDS)] + " " * (octet >> 7) for octet in octets[3:])
+    else:
+        decoded = octets[3:].decode("utf-8", "replace")
     text = folded(decoded)
-    start, length = (octets[0] & 0x7F, octets[1] & 0x3F) if len(octets) > 1 else (0, 0)
+    start = start * (len(text) + 1) // 256
     index = _index()
     text_index.add(index, [(1, text_index.entry(text), True)], unread=(), missing=(), new_mark=1)
     try:
