@@ -44,7 +44,7 @@ def test_no_file_may_grow(house: House) -> None:
         house.send("sixth")
     assert count(house) == 3
     assert house.child.control("check_store") == []
-    assert house.said("message_accepted", "info")[-1]["size"] > len(body("sixth"))  # the log is back
+    assert house.told("message_accepted", "info", 2)[-1]["size"] > len(body("sixth"))  # the log is back
 
 
 def test_no_large_file_may_grow(house: House) -> None:
@@ -57,7 +57,7 @@ def test_no_large_file_may_grow(house: House) -> None:
         answer = client.append("INBOX", "", "", LARGE)
         assert (answer[0], answer[1][0][:13]) == ("NO", b"[UNAVAILABLE]")
         house.send("second")
-        assert [e["error"] for e in house.said("spool_failed", "error")] == ["[Errno 27] File too large"] * 2
+        assert [e["error"] for e in house.told("spool_failed", "error", 2)] == ["[Errno 27] File too large"] * 2
         assert house.metric("spool_failures_total", fault="file_too_large") == 2
         limit(house, resource.RLIM_INFINITY)
         assert client.append("INBOX", "", "", LARGE)[0] == "OK"

@@ -42,7 +42,7 @@ async def test_lies_delay_mail_for_their_names_only(tmp_path: Path) -> None:
                     while len(sink.taken) < 1 + len(names) or house.child.control("list_queue"):
                         await asyncio.sleep(0.1)
                 assert len(sink.taken) == 1 + len(names)
-                assert house.said("bug", "error") == []
                 await asyncio.to_thread(house.child.stop)
+                assert house.said("bug", "error") == []
             finally:
                 house.child.end()
