@@ -120,8 +120,9 @@ async def _changes(table: Table, stack: Pillarbox, count: int, session: Imap) ->
 
 
 async def _searches(table: Table, stack: Pillarbox, count: int, session: Imap) -> None:
-    # One message matches, whatever the size: what is measured is the search, not its answer. The index goes by trigrams, and
-    # those of the one word are in every message, so that their whole lists are read; those of the other in one only.
+    # One message matches, whatever the size: what is measured is the search, not its answer. The index goes by trigrams.
+    # Those of "needle..." are in every message, so that their whole lists are read. Of "xylophone" three are in every message
+    # ("phone" is in the filler), four in one only: the lists of the three are read up to that message.
     for name, query in (
         ("SEARCH BODY, a rare word", "BODY xylophone"),
         ("SEARCH BODY, a word like all others", f"BODY needle{count // 2}x"),
