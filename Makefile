@@ -19,6 +19,7 @@ help:
 	@echo "make bench    measure against Postfix + Dovecot: make bench [ONLY=login,flags] [ROUNDS=3]"
 	@echo "make bench-growth  how cost grows with mailbox, connections, accounts, size, queue: make bench-growth [LARGEST=100000]"
 	@echo "make bench-flat    memory over time and lag of the loop under a mixed load: make bench-flat [MINUTES=20]"
+	@echo "make bench-start   how long --help and the start of the demo take: make bench-start [MESSAGES=100000]"
 	@echo "make bench-micro   parsers, formatters and writes one by one: make bench-micro [COMPARE=0001], which fails at 25% slower"
 
 $(STAMP): pyproject.toml requirements.txt
@@ -76,6 +77,10 @@ bench-growth: $(STAMP)
 bench-flat: $(STAMP)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check matplotlib
 	$(BIN)/python -m bench.flat $(if $(OUTPUT),--output $(OUTPUT)) --minutes $(if $(filter command line,$(origin MINUTES)),$(MINUTES),20)
+
+.PHONY: bench-start
+bench-start: $(STAMP)
+	$(BIN)/python -m bench.starting $(if $(OUTPUT),--output $(OUTPUT)) $(if $(MESSAGES),--messages $(MESSAGES))
 
 .PHONY: bench-micro
 bench-micro: $(STAMP)
