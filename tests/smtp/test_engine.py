@@ -155,6 +155,15 @@ async def test_in_a_transaction(octets: bytes, reply: str) -> None:
     assert run.replies[2][: len(reply)] == reply
 
 
+async def test_people_may_forget_to_say_smtputf8() -> None:
+    """Apple Mail on iOS does; what the next server must be told is seen from the addresses."""
+    octets = (
+        "MAIL FROM:<alice@example.test>\r\nRCPT TO:<jürgen@bücher.example>\r\nRSET\r\nMAIL FROM:<ä@example.test>\r\n"
+    )
+    run = await same_in_every_cut(HELLO + b"AUTH PLAIN AGFsaWNlAHBpbGxhcmJveA==\r\n" + octets.encode(), MSA, tls=TLS)
+    assert list(run.codes[1:]) == ["235", "250", "250", "250", "250"]
+
+
 async def test_postmaster_without_a_domain_is_ours() -> None:
     run = await converse([MAIL + b"RCPT TO:<postmaster>\r\nDATA\r\n.\r\n"])
     assert run.service.accepted[0][1] == ["postmaster@mail.example.test"]

@@ -37,8 +37,8 @@ class Mail:
                 raise Refused(_UNKNOWN_PARAMETER)
             known[1](session, value)
         utf8 = "SMTPUTF8" in self.parameters
-        if not utf8 and not self.path.isascii():
-            raise Refused(_NOT_ASCII)  # RFC 6531 §3.5
+        if not utf8 and not self.path.isascii() and not session.policy.submission:
+            raise Refused(_NOT_ASCII)  # RFC 6531 §3.5; our own people's programs (Apple Mail on iOS) forget to say it
         reverse_path = grammar.address(self.path, complaint="5.1.7") if self.path else None
         envelope = Envelope(reverse_path, self.parameters)
         session.client.protocol = session.protocol(utf8=utf8)

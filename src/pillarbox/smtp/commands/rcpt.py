@@ -43,8 +43,8 @@ class Rcpt:
             if known is None or not session.extended:
                 raise Refused(_UNKNOWN_PARAMETER)
             known[1](session, value)
-        if not transaction.utf8 and not self.path.isascii():
-            raise Refused(_NOT_ASCII)  # RFC 6531 §3.5
+        if not transaction.utf8 and not self.path.isascii() and not session.policy.submission:
+            raise Refused(_NOT_ASCII)  # RFC 6531 §3.5; see MAIL
         forward_path = ForwardPath(_recipient(self.path, session), self.parameters)
         envelope = transaction.envelope
         if any(forward_path == given for given in envelope.forward_paths):
