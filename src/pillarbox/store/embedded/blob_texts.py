@@ -1,5 +1,5 @@
-"""Texts of blobs for the full-text index, decoded so that nobody has to wait for it: short messages one at a time on the event
-loop with a rest after each, long ones in a thread."""
+"""Texts of blobs for the full-text index, decoded so that nobody has to wait for it: short messages on the event loop, with a
+rest after each millisecond, long ones in a thread."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from pillarbox.mail.full_text import full_text
 from pillarbox.store.api import StoreError
-from pillarbox.store.embedded.reading import BlobReader
+from pillarbox.store.embedded.reading import BlobReader, Place
 from pillarbox.store.embedded.text_index import Text, entry
 from pillarbox.store.embedded.writer import Observer
 
@@ -21,9 +21,10 @@ REST = 3.0
 """Times as long as something took, before the next is done: a process that always computes is kept waiting by others."""
 
 _AT_ONCE = 64 * 1024  # octets that are decoded within a millisecond
+_IN_ONE_GO = 0.001  # seconds of work between two rests: a rest costs as much as half a short message
 
-Row = tuple[int, int, int]
-"""A blob, its octets, whether a message has it."""
+Row = tuple[int, int, int, int, int]
+"""A blob, whether a message has it, its place: segment, offset, octets."""
 
 
 @dataclass(slots=True)
@@ -50,34 +51,41 @@ class BlobTexts:
     async def read(
         self, rows: list[Row], *, rest: Callable[[float], Awaitable[None]], stop: Callable[[], bool]
     ) -> Read:
-        """The texts of the first of these blobs: as many as make a step, fewer once `stop` says so. `rest` is called after
-        each, with the seconds that it took."""
+        """The texts of the first of these blobs: as many as make a step, fewer once `stop` says so. `rest` is called now and
+        then, with the seconds that were worked since."""
         read = Read()
         octets = 0
+        worked = 0.0
         clock = asyncio.get_running_loop().time
-        for blob, size, has_message in rows:
+        for blob, has_message, *place in rows:
             start = clock()
-            text = await self._text(blob, size) if has_message and size <= MAX_MESSAGE else None
+            size = place[2]
+            text = await self._text(blob, (place[0], place[1], size)) if has_message and size <= MAX_MESSAGE else None
             if text is None:
                 read.unread.append(blob)
             else:
                 read.texts.append(text)
             read.last = blob
             octets += size
-            await rest(clock() - start)
+            worked += clock() - start
+            if worked >= _IN_ONE_GO:
+                await rest(worked)
+                worked = 0.0
             if octets > STEP_OCTETS or stop():
                 break
         return read
 
-    async def _text(self, blob: int, size: int) -> Text | None:
+    async def _text(self, blob: int, place: Place) -> Text | None:
+        octets = self._blobs.read_now(place, None)
+        if octets is None:  # it is long, or not in the page cache, or has moved meanwhile
+            try:
+                octets = await self._blobs.read("?", (blob,), 0, None)
+            except StoreError:  # fsck's business, or a search's
+                return None
+            if octets is None:
+                return None
         try:
-            octets = await self._blobs.read("?", (blob,), 0, None)
-        except StoreError:  # fsck's business, or a search's
-            return None
-        if octets is None:
-            return None
-        try:
-            if size <= _AT_ONCE:
+            if len(octets) <= _AT_ONCE:
                 return _entry(blob, octets)
             return await asyncio.to_thread(_entry, blob, octets)
         except Exception as error:  # a fault of ours must not stop the index: the message is read instead

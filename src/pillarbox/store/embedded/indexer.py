@@ -39,7 +39,7 @@ _RETRY_LIMIT = 3600.0
 _SAMPLE = 20  # messages that a check compares with the index
 _NEEDLE = 12  # characters of each
 
-_BLOBS = "SELECT id, size, EXISTS (SELECT 1 FROM messages WHERE blob = blobs.id) FROM blobs WHERE "
+_BLOBS = "SELECT id, EXISTS (SELECT 1 FROM messages WHERE blob = blobs.id), segment, offset, size FROM blobs WHERE "
 
 
 class Indexer:
