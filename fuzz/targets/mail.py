@@ -48,10 +48,11 @@ def header(octets: bytes) -> None:
     end = headers.header_end(octets)
     assert 0 <= end <= len(octets)
     found = list(headers.fields(octets))
-    names = {field.name.lower() for field in found}
+    names = frozenset(field.name for field in found)
     for name in names:
         headers.value_of(octets, name)
-    assert len(headers.remove(octets, names)) <= len(octets)
+    assert headers.present(octets[:end], names) == names
+    assert not headers.present(headers.remove(octets[:end], names), names)
     headers.select(octets[:end], frozenset({b"subject", b"to"}))
     headers.unfold(octets)
     name, _, value = octets.partition(b"\0")

@@ -4,7 +4,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pillarbox.mail.header import add, count, fields, header_end, remove, render, select, unfold, value_of, values_of
+from pillarbox.mail.header import (
+    add,
+    count,
+    fields,
+    header_end,
+    present,
+    remove,
+    render,
+    select,
+    unfold,
+    value_of,
+    values_of,
+)
 
 HEADER = b"Received: one\r\n\tfolded\r\nSubject: first\r\nX-Empty:\r\nno field here\r\nSUBJECT : second\r\n\r\n"
 MESSAGE = HEADER + b"Subject: body\r\n"
@@ -58,10 +70,11 @@ def test_select_keeps_order_and_octets() -> None:
 
 
 def test_remove_and_add_leave_everything_else() -> None:
-    assert remove(MESSAGE, (b"subject",)) == (
+    assert remove(MESSAGE, frozenset((b"subject",))) == (
         b"Received: one\r\n\tfolded\r\nX-Empty:\r\nno field here\r\n\r\nSubject: body\r\n"
     )
-    assert remove(MESSAGE, (b"none",)) == MESSAGE
+    assert remove(MESSAGE, frozenset((b"none",))) == MESSAGE
+    assert remove(b": a\r\n", frozenset()) == b": a\r\n"
     assert add(b"A: b\r\n\r\n", render(b"New", b"value")) == b"New: value\r\nA: b\r\n\r\n"
 
 
@@ -107,6 +120,10 @@ def test_any_octets(octets: bytes) -> None:
     for field in fields(octets):
         assert position <= field.start < field.end <= end
         position = field.end
-    assert remove(octets, (b"subject",)).endswith(octets[end:])
+    assert remove(octets, frozenset((b"subject",))).endswith(octets[end:])
     header = octets[:end]
+    gone = [(f.start, f.end) for f in fields(octets) if f.name == b"subject"]
+    kept = bytes(octet for at, octet in enumerate(octets) if not any(start <= at < stop for start, stop in gone))
+    assert remove(octets, frozenset((b"subject",))) == kept
+    assert present(header, frozenset((b"subject", b"a"))) == {f.name for f in fields(octets)} & {b"subject", b"a"}
     assert values_of(header, b"subject") == [unfold(f.value) for f in fields(octets) if f.name == b"subject"]

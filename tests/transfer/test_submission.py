@@ -1,14 +1,17 @@
 """Mail from our own accounts."""
 
+from time import process_time
 from typing import Any
 
 import pytest
 from tests.transfer.house import HASHES, NOW, TLS, a_client, a_store, messages, queue_ids, send
 
+from pillarbox.mail.envelope import Envelope
 from pillarbox.mail.status import Refused
 from pillarbox.sasl.api import Identity
 from pillarbox.store.api import Alias
 from pillarbox.store.memory import MemoryStore
+from pillarbox.transfer.completion import complete
 from pillarbox.transfer.policy import Policy
 from pillarbox.transfer.submission import Submission
 
@@ -143,6 +146,23 @@ async def test_null_reverse_path_is_for_notifications() -> None:
     assert (await messages(store, "bob@example.test"))[0].startswith(b"Return-Path: <>\r\n")
 
 
+@pytest.mark.parametrize("line", [b"a:\r\n", b"bcc:\r\n", b"from:\r\n", b"sender:\r\n", b"received:\r\n"])
+async def test_the_largest_header_keeps_nobody_waiting(line: bytes) -> None:
+    store, service = await submission()
+    client = a_client(await identity(store), tls=TLS)
+    header = MESSAGE.partition(b"\r\n\r\n")[0] + b"\r\n" + line * (255 * 1024 // len(line))
+    waits = []
+    for _ in range(5):
+        incoming = service.open_body(client, Envelope(None, {}))
+        incoming.write(header + b"\r\n")
+        start = process_time()
+        for check in service.checks:
+            await check.message(client, Envelope(None, {}), incoming)
+        complete(incoming.header, message_id="1@x", now=0)
+        waits.append(process_time() - start)
+    assert min(waits) < 0.1  # on the event loop; some 0.03
+
+
 @pytest.mark.parametrize(
     ("sender", "header", "code", "enhanced"),
     [
@@ -159,6 +179,7 @@ async def test_null_reverse_path_is_for_notifications() -> None:
         (ALICE, b"From: alice\r\n", 550, "5.7.1"),
         (ALICE, b"From: undisclosed:;\r\n", 554, "5.6.0"),
         (ALICE, b"Subject: none\r\n", 554, "5.6.0"),
+        (ALICE, b"From: " + b"alice@example.test,\r\n " * 100 + b"alice@example.test\r\n", 554, "5.6.0"),
         (
             ALICE,
             b"From: alice@example.test\r\nSender: alice@example.test\r\nSender: bob@example.test\r\n",

@@ -15,7 +15,7 @@ from pillarbox.mail.nstring import nstring, string
 from pillarbox.mail.pieces import count
 
 MAX_FIELDS = 2_000
-"""Fields of one header that are looked at; reception refuses more than a thousand."""
+"""Fields of one header that are looked at: real ones have less than a hundred."""
 
 _LANGUAGE = re.compile(rb"[A-Za-z0-9-]+")
 

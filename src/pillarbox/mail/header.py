@@ -5,7 +5,7 @@ Adding fields is for our own values: a name or value that would start a new fiel
 """
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -110,16 +110,21 @@ def add(octets: bytes, *new_fields: bytes) -> bytes:
     return b"".join((*new_fields, octets))
 
 
-def remove(octets: bytes, names: Collection[bytes]) -> bytes:
+@lru_cache(maxsize=64)
+def _named(names: frozenset[bytes]) -> re.Pattern[bytes]:
+    alternatives = b"|".join(sorted(map(re.escape, names))) or rb"(?!)"
+    return re.compile(rb"(?mi)^(" + alternatives + rb")[ \t]*+:[^\n]*+(?:\n[ \t][^\n]*+)*+\n?")
+
+
+def present(header: bytes, names: frozenset[bytes]) -> frozenset[bytes]:
+    """Which of these names (lower case) have a field in the header, which is given without a body."""
+    return frozenset(name.lower() for name in _named(names).findall(header))
+
+
+def remove(octets: bytes, names: frozenset[bytes]) -> bytes:
     """The message without the fields of these names (lower case); the body and all other fields stay as they are."""
     stop = header_end(octets)
-    kept: list[bytes] = []
-    position = 0
-    for field in fields(octets, 0, stop):
-        if field.name in names:
-            kept.append(octets[position : field.start])
-            position = field.end
-    return b"".join((*kept, octets[position:]))
+    return _named(names).sub(b"", octets[:stop]) + octets[stop:]
 
 
 def count(octets: bytes, name: bytes) -> int:

@@ -2,11 +2,12 @@
 
 from typing import NamedTuple
 
-from pillarbox.mail.header import fields, remove
+from pillarbox.mail.header import present, remove
 from pillarbox.transfer.trace import date_time
 
-_BLIND = (b"bcc", b"resent-bcc")
-_RETURN_PATH = b"return-path"  # belongs to the last server (RFC 5321 §4.4)
+_BLIND = frozenset((b"bcc", b"resent-bcc"))
+_RETURN_PATH = frozenset((b"return-path",))  # belongs to the last server (RFC 5321 §4.4)
+_MENDED = _BLIND | _RETURN_PATH | {b"message-id", b"date"}
 
 
 class Completed(NamedTuple):
@@ -19,9 +20,9 @@ class Completed(NamedTuple):
 
 def complete(header: bytes, *, message_id: str, now: float) -> Completed:
     """The header with a Message-ID and a Date. `message_id` without angle brackets; `now` in epoch seconds."""
-    names = {field.name for field in fields(header, 0, len(header))}
-    if _RETURN_PATH in names:
-        header = remove(header, (_RETURN_PATH,))
+    names = present(header, _MENDED)
+    if names & _RETURN_PATH:
+        header = remove(header, _RETURN_PATH)
     added = b""
     if b"message-id" not in names:
         added += f"Message-ID: <{message_id}>\r\n".encode()

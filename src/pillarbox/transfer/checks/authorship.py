@@ -7,15 +7,19 @@ address in it must belong to the account.
 from pillarbox.mail.address import Address, BadAddress
 from pillarbox.mail.address_list import addresses
 from pillarbox.mail.envelope import Envelope
-from pillarbox.mail.header import fields, unfold
+from pillarbox.mail.header import values_of
 from pillarbox.mail.status import Reply
 from pillarbox.smtp.service import Client
 from pillarbox.transfer.checks.verdict import PASS, Check, Verdict
 from pillarbox.transfer.delivery import AddressBook
 from pillarbox.transfer.incoming import Incoming
 
+MAX_AUTHORS = 100
+"""Addresses in one From field: each is looked up, and nobody has so many."""
+
 _NOT_YOURS = Reply(553, "5.7.1", "The sender's address is not one of yours; write from your own address or alias")
 _ONE_FROM = Reply(554, "5.6.0", "The message needs exactly one From field, with at least one address")
+_TOO_MANY_AUTHORS = Reply(554, "5.6.0", f"The From field has more than {MAX_AUTHORS} addresses")
 _ONE_SENDER = Reply(554, "5.6.0", "The message may have one Sender field at most, with one address")
 _AUTHOR_NOT_YOURS = Reply(550, "5.7.1", "An address in From or Sender is not one of yours; write from your own")
 
@@ -35,18 +39,16 @@ class AuthorshipCheck(Check):
 
     async def message(self, client: Client, envelope: Envelope, incoming: Incoming) -> Verdict:
         """The From field, and Sender where it is there."""
-        authors: list[list[tuple[bytes, bytes]]] = []
-        senders: list[list[tuple[bytes, bytes]]] = []
-        for field in fields(incoming.header, 0, len(incoming.header)):
-            if field.name == b"from":
-                authors.append(addresses(unfold(field.value)))
-            elif field.name == b"sender":
-                senders.append(addresses(unfold(field.value)))
-        if len(authors) != 1 or not authors[0]:
+        authors, senders = values_of(incoming.header, b"from"), values_of(incoming.header, b"sender")
+        written = addresses(authors[0]) if len(authors) == 1 else []
+        if not written:
             return Verdict(_ONE_FROM)
-        if len(senders) > 1 or any(len(found) != 1 for found in senders):
+        if len(written) > MAX_AUTHORS:
+            return Verdict(_TOO_MANY_AUTHORS)
+        sent = addresses(senders[0]) if senders else []
+        if len(senders) > 1 or (senders and len(sent) != 1):
             return Verdict(_ONE_SENDER)
-        for local_part, domain in (*authors[0], *(found[0] for found in senders)):
+        for local_part, domain in (*written, *sent):
             address = _address(local_part, domain)
             if address is None or not await self._owns(client, address):
                 return Verdict(_AUTHOR_NOT_YOURS)
