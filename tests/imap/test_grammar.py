@@ -81,6 +81,7 @@ TABLE: list[tuple[Rule, bytes, object]] = [
     (Cursor.message_set, b"01", BAD),
     (Cursor.date_time, b'"17-Jul-1996 02:44:25 -0700"', 837596665),
     (Cursor.date_time, b'" 1-jan-1970 00:00:00 +0000"', 0),
+    (Cursor.date_time, b'"1-Jan-1970 00:00:00 +0000"', 0),  # as some servers say it, from which programs copy
     (Cursor.date_time, b'"01-Jan-1970 00:00:60 +0000"', 59),
     (Cursor.date_time, b'"31-Feb-2000 00:00:00 +0000"', BAD),
     (Cursor.date_time, b'"01-Foo-2000 00:00:00 +0000"', BAD),

@@ -1,6 +1,7 @@
 """What real clients do, one test each."""
 
-from tests.imap.client import Server
+import pytest
+from tests.imap.client import ADDRESS, Server, single
 
 from pillarbox.store.api import NewMessage
 from pillarbox.store.spool import Spool
@@ -108,3 +109,20 @@ async def test_quirk_an_id_changes_nothing(server: Server) -> None:
     await named.say('ID ("name" "com.microsoft.Outlook" "version" "16.0")')
     assert await plain.say("CAPABILITY") == await named.say("CAPABILITY")
     assert ("client_id", {"fields": {"name": "com.microsoft.Outlook", "version": "16.0"}}) in named.events
+
+
+async def test_quirk_a_space_behind_the_last_argument(server: Server) -> None:
+    client = await server.client()
+    for command in ("NOOP ", "SELECT INBOX ", "FETCH 1:* (FLAGS)  ", 'LIST "" "" ', "STATUS INBOX (MESSAGES) "):
+        assert (await client.say(command))[-1].startswith("OK"), command
+    assert await client.send(b"1 SELECT {5+}\r\nINBOX \r\n2 NOOP \r\n", single)
+    assert client.engine.session.selected is not None
+    assert (await client.say('SELECT "INBOX "'))[-1].startswith("NO [NONEXISTENT]")
+    assert (await client.say(b"SELECT {6+}\r\nINBOX "))[-1].startswith("NO [NONEXISTENT]")
+
+
+async def test_quirk_passwords_are_quoted_as_they_are_typed(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.imap.client.PASSWORD", "p\u00e4\u00dfwort \\")
+    for password in ('"p\u00e4\u00dfwort \\\\"', "{11+}\r\np\u00e4\u00dfwort \\"):
+        assert (await server.connect().say(f"LOGIN {ADDRESS} {password}"))[-1].startswith("OK")
+    assert (await server.connect().say(b'LOGIN x "\xff"'))[-1].startswith("BAD")

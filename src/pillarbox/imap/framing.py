@@ -72,6 +72,7 @@ class Framer:
                     raise Disconnect("This is no web server")
             if line.endswith(b"}") and (found := _LITERAL.search(line, max(0, len(line) - 24))):
                 return self._announced(line, int(found[1]), synchronising=not found[2])
+            line = line.rstrip(b" ")  # some clients have a space behind their last argument
             if not self._parts:
                 return line
             self._parts.append(line)
