@@ -109,7 +109,7 @@ class ImapEngine:
         """Run what is complete."""
         self._running = True
         try:
-            while self.want is Want.OCTETS and not self._stopping and await self._step():
+            while self.want is Want.OCTETS and not self._stopping and len(self._framer) and await self._step():
                 await self.out.drain()
         except Disconnect as reason:
             self._close(str(reason))
@@ -201,21 +201,24 @@ class ImapEngine:
             outcome = await command.run(self.session, self.out)
         except Exception as error:
             outcome = self._failed(entry.name, error)
-        await self._settle(tag, entry, outcome)
+        self._settle(tag, entry, outcome)
+        if (selected := self.session.selected) is not None and selected.recent_used:
+            await self._keep_recent()
 
     def _recognise(self, octets: bytes) -> tuple[str, Entry, Cursor]:
         """The tag, the table's row and a cursor behind the name. Raises BadSyntax, also when the state is wrong."""
         start = _START.match(octets)
         if start is None:
             raise BadSyntax("Expected a tag and a command")
-        entry = TABLE.get(start[2].upper())
+        tag, name = start.groups()
+        entry = TABLE.get(name.upper())
         if entry is None:
             raise BadSyntax("There is no such command")
         self.link.commands[entry.name] += 1
         if self.session.state not in entry.states:
             raise BadSyntax(_wrong_state(entry.state, self.session.state))
         cursor = Cursor(octets, start.end(), utf8=self.session.utf8, by_uid=entry.by_uid)
-        return start[1].decode("ascii"), entry, cursor
+        return tag.decode("ascii"), entry, cursor
 
     async def _dialogue_line(self, tag: str, entry: Entry, dialogue: Dialogue) -> bool:
         line = self._framer.take_line(self.policy.limits.before_login.command)
@@ -228,7 +231,9 @@ class ImapEngine:
             outcome = self._failed(entry.name, error)
         if outcome is not None:
             self._dialogue = None
-            await self._settle(tag, entry, outcome)
+            self._settle(tag, entry, outcome)
+            if (selected := self.session.selected) is not None and selected.recent_used:
+                await self._keep_recent()
         return True
 
     def _failed(self, name: str, error: Exception) -> Completion:
@@ -252,15 +257,16 @@ class ImapEngine:
         self.link.emit("internal_error", command=where, error=error)
         self._stopping = "Internal error"
 
-    async def _settle(self, tag: str, entry: Entry, outcome: Completion | Dialogue) -> None:
+    def _settle(self, tag: str, entry: Entry, outcome: Completion | Dialogue) -> None:
         """A command ended, or goes on with the client's next line."""
         if not isinstance(outcome, Completion):
             self._dialogue = (tag, entry, outcome)
             return
         self.session.discard_uploads()
         self._finish(tag, entry, outcome)
-        if self.session.selected is None or not self.session.selected.recent_used:
-            return
+
+    async def _keep_recent(self) -> None:
+        """Have the store know what became recent in this session."""
         try:
             await self.session.settle_recent()
         except api.StoreError as error:  # costs a few messages' \Recent, nothing else

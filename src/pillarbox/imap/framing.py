@@ -45,7 +45,7 @@ class Framer:
 
     def __len__(self) -> int:
         """Octets that are not yet part of a command."""
-        return len(self._buffer)
+        return len(self._buffer.octets)
 
     @property
     def mid_command(self) -> bytes:

@@ -104,7 +104,7 @@ class Session:
     @property
     def utf8(self) -> bool:
         """Names and strings are UTF-8 in both directions."""
-        return bool(self.enabled & {"IMAP4REV2", "UTF8=ACCEPT"})
+        return "IMAP4REV2" in self.enabled or "UTF8=ACCEPT" in self.enabled
 
     def log_in(self, identity: Identity, mechanism: str) -> None:
         """The client has proved who it is."""

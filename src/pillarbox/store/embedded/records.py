@@ -75,6 +75,9 @@ class Records:
     def _recent_records(self, view: MailboxView, uids: Sequence[int]) -> list[MessageRecord | None]:
         """Few records. They never change, and what one program shows is what the owner's others show next: they are kept."""
         kept, mailbox = self._kept, view.mailbox
+        known = [kept.get((mailbox, uid)) for uid in uids]
+        if None not in known and _in_a_row(view, uids):
+            return known
         present = [uid for uid in uids if view.index(uid) >= 0]
         found = {uid: record for uid in present if (record := kept.get((mailbox, uid))) is not None}
         missing = {uid for uid in present if uid not in found}
@@ -212,12 +215,13 @@ def _select(select: str, mailbox: int, uids: Collection[int]) -> tuple[str, tupl
 
 def _all_there(view: MailboxView, uids: Sequence[int], rows: Sequence[tuple[int, bytes]]) -> bool:
     """Whether these are the rows of just these messages, in this order, and none of them is gone: the usual case."""
-    at = view.index(uids[0])
-    return (
-        at >= 0
-        and len(rows) == len(uids)
-        and view.uids[at : at + len(uids)].tolist() == [uid for uid, _ in rows] == list(uids)
-    )
+    return len(rows) == len(uids) and [uid for uid, _ in rows] == list(uids) and _in_a_row(view, uids)
+
+
+def _in_a_row(view: MailboxView, uids: Sequence[int]) -> bool:
+    """Whether these messages stand one behind the other, and so none of them is gone."""
+    at = view.index(uids[0]) if uids else -1
+    return at >= 0 and view.uids[at : at + len(uids)].tolist() == list(uids)
 
 
 def _record(row: tuple[int, bytes, str, str, int, str, int]) -> MessageRecord:
