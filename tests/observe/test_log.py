@@ -68,6 +68,23 @@ def test_no_value_begins_a_line_or_steers_a_terminal(style: str) -> None:
     assert "\x1b[2J" not in stream.getvalue()
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        "plain", "jörg@example.test", "a \u2028 b", "\udc80", "\x7f", "quoted \"\\", 7, 2**70, 0.25, True, None,
+        ["list", "\x9b2J", "ü"], {"in": {"side": ["\x1b[2J"]}}, object,
+    ],
+)  # fmt: skip
+def test_json_is_the_standard_librarys(value: Any) -> None:
+    stream = io.StringIO()
+    writer = configure(style="json", stream=stream)
+    Log().tell("login", nested=[value], plain=1)
+    writer.drain()
+    line = stream.getvalue()
+    assert line == json.dumps(json.loads(line)) + "\n"
+    assert json.loads(line)["nested"] == json.loads(json.dumps([value], default=repr))
+
+
 def test_levels() -> None:
     stream = io.StringIO()
     writer = configure(level="warning", style="json", stream=stream)
@@ -76,7 +93,12 @@ def test_levels() -> None:
     log.emit(LINK, "command", {})
     log.emit(LINK, "login_failed", {})
     writer.drain()
-    assert [json.loads(line)["event"] for line in stream.getvalue().splitlines()] == ["login_failed"]
+    log.set_level("info")
+    log.emit(LINK, "login", {})
+    log.emit(LINK, "command", {})
+    writer.drain()
+    events = [(line["event"], line["level"]) for line in map(json.loads, stream.getvalue().splitlines())]
+    assert events == [("login_failed", "warning"), ("login", "info")]
 
 
 @pytest.mark.parametrize("style", ["text", "json"])
