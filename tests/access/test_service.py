@@ -1,6 +1,7 @@
 """Access: who may log in, what strangers can tell, and what a login costs."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import pytest
@@ -12,7 +13,7 @@ from pillarbox.sasl.api import AuthenticationFailed, AuthenticationUnavailable, 
 from pillarbox.sasl.client import ScramClient
 from pillarbox.sasl.registry import exchange
 from pillarbox.sasl.secret import Secret
-from pillarbox.store.api import Alias, StoreUnavailable
+from pillarbox.store.api import Alias, Directory, StoreUnavailable
 from pillarbox.wire.engine import TlsInfo
 
 ALICE = Identity(1, "Alice@example.test")
@@ -94,12 +95,32 @@ async def test_a_new_password_and_a_disabled_account_count_at_once(bench: Bench)
     assert await bench.login("alice@example.test", "new") == ALICE
 
 
-async def test_a_password_changed_while_it_is_compared_does_not_log_in(bench: Bench) -> None:
+async def _new_password(directory: Directory) -> None:
+    await directory.set_hashes(ALICE.account, hashes("new"))
+
+
+async def _disable(directory: Directory) -> None:
+    await directory.set_disabled(ALICE.account, disabled=True)
+
+
+async def _remove(directory: Directory) -> None:
+    await directory.remove_account(ALICE.account)
+
+
+async def _make_anew(directory: Directory) -> None:
+    await directory.remove_account(ALICE.account)
+    await directory.add_account("Alice@example.test", hashes("open sesame"))
+
+
+@pytest.mark.parametrize("change", [_new_password, _disable, _remove, _make_anew])
+async def test_an_account_changed_while_its_password_is_compared_does_not_log_in(
+    bench: Bench, change: Callable[[Directory], Awaitable[None]]
+) -> None:
     bench.hold.clear()
     login = asyncio.create_task(bench.login("alice@example.test", "open sesame"))
     while not bench.running:
         await asyncio.sleep(0.001)
-    await bench.store.directory.set_hashes(ALICE.account, hashes("new"))
+    await change(bench.store.directory)
     bench.hold.set()
     with pytest.raises(AuthenticationFailed):
         await login

@@ -31,6 +31,8 @@ from pillarbox.wire.engine import Link
 MAX_NAME = 320
 """Characters of a name that are looked at: a local part, @ and a domain."""
 
+_NOT_NOW = "Logins are not possible at the moment; try again in a minute"
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
@@ -103,10 +105,22 @@ class Access:
                 return Candidate(name, None, None, "no such account", name if ours else "")
             hashes = await self.directory.hashes(account.id)
         except StoreError:
-            raise AuthenticationUnavailable("Logins are not possible at the moment; try again in a minute") from None
+            raise AuthenticationUnavailable(_NOT_NOW) from None
         if account.disabled:
             return Candidate(name, None, hashes, "the account is disabled", name)
         return Candidate(name, account, hashes, "wrong password", name)
+
+    async def again(self, candidate: Candidate) -> Candidate:
+        """The candidate's account as it is now; None when it is gone or disabled. Raises AuthenticationUnavailable."""
+        if candidate.account is None:
+            return candidate
+        try:
+            account = await self.directory.account_by_id(candidate.account.id)
+            hashes = await self.directory.hashes(candidate.account.id)
+        except StoreError:
+            raise AuthenticationUnavailable(_NOT_NOW) from None
+        present = account is not None and not account.disabled
+        return Candidate(candidate.name, account if present else None, hashes, candidate.reason, candidate.shown)
 
     def invented(self, name: str, purpose: str) -> bytes:
         """32 octets that are always the same for a name, and that nobody can predict."""
@@ -144,7 +158,7 @@ class PeerCredentials:
                 async with turn:
                     self._refuse_throttled(candidate)
                     if await self._is_right(candidate, password):
-                        return self._welcome(await self._access.candidate(authcid), candidate.hashes)
+                        return self._welcome(await self._access.again(candidate), candidate.hashes)
                     await self._dismiss(candidate)
         except (LineTooLong, Overloaded):
             self._link.emit("login_deferred", name=candidate.shown, reason="too many logins at once")
