@@ -4,13 +4,15 @@ Security: strangers wrote the message. Recursion is bounded by the parser's MAX_
 """
 
 import re
+from collections.abc import Mapping
+from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple
 
 from pillarbox.mail.content_type import Parameters, parse_token
 from pillarbox.mail.envelope_item import ENVELOPE_FIELDS, envelope
 from pillarbox.mail.header import FIELD, MAX_HEADER
-from pillarbox.mail.mime import Part
+from pillarbox.mail.mime import USUAL_LENGTH, Part
 from pillarbox.mail.nstring import nstring, string
 from pillarbox.mail.pieces import count
 
@@ -65,17 +67,16 @@ def _write(octets: bytes, part: Part, lines: _LineCounter) -> bytes:
             extra = b" %b %b %d" % (_envelope(octets, child), inner, lines.until(part.end) - before)
         else:  # too deep, encoded or cut off: it cannot be described as a message
             maintype, subtype = b"application", b"octet-stream"
+    declared = fields.get(b"content-type")
     parameters = part.parameters
-    if not parameters and maintype == b"text" and b"content-type" not in fields:
+    if not parameters and maintype == b"text" and declared is None:
         parameters = ((b"charset", b"us-ascii"),)  # RFC 2045 §5.2
-    if not fields:
-        return b'(%b %b %b NIL NIL "7bit" %d%b NIL NIL NIL NIL)' % (
-            string(maintype), string(subtype), _parameters(parameters), size, extra,
-        )  # fmt: skip
-    return b"(%b %b %b %b %b %b %d%b %b %b)" % (
-        string(maintype),
-        string(subtype),
-        _parameters(parameters),
+    kind = _usual_kind if declared is None or len(declared) <= USUAL_LENGTH else _kind
+    start = kind(maintype, subtype, parameters)
+    if fields.keys() <= _USUAL_FIELDS:
+        return b"(%b NIL NIL %b %d%b NIL NIL NIL NIL)" % (start, string(part.encoding), size, extra)
+    return b"(%b %b %b %b %d%b %b %b)" % (
+        start,
         nstring(fields.get(b"content-id")),
         nstring(fields.get(b"content-description")),
         string(part.encoding),
@@ -84,6 +85,16 @@ def _write(octets: bytes, part: Part, lines: _LineCounter) -> bytes:
         nstring(fields.get(b"content-md5")),
         _extension(fields),
     )
+
+
+_USUAL_FIELDS = frozenset((b"content-type", b"content-transfer-encoding"))
+
+
+def _kind(maintype: bytes, subtype: bytes, parameters: Parameters) -> bytes:
+    return b"%b %b %b" % (string(maintype), string(subtype), _parameters(parameters))
+
+
+_usual_kind = lru_cache(maxsize=512)(_kind)
 
 
 def _envelope(octets: bytes, part: Part) -> bytes:
@@ -102,7 +113,7 @@ def _parameters(parameters: Parameters) -> bytes:
     return b"(%b)" % b" ".join([b"%b %b" % (string(name), string(value)) for name, value in parameters])
 
 
-def _extension(fields: dict[bytes, bytes]) -> bytes:
+def _extension(fields: Mapping[bytes, bytes]) -> bytes:
     """Disposition, language and location."""
     declared = fields.get(b"content-disposition")
     disposition = b"NIL"

@@ -7,6 +7,7 @@ idna, unicode_escape…) are not in the table. `decode` never raises.
 
 import re
 from encodings.aliases import aliases
+from functools import lru_cache
 
 _NO_CHARSETS = frozenset((
     "base64_codec", "bz2_codec", "hex_codec", "quopri_codec", "rot_13", "uu_codec", "zlib_codec", "mbcs", "oem", "tactis",
@@ -73,8 +74,11 @@ _LONGEST = 40
 
 def codec(name: str) -> str | None:
     """The Python codec that decodes this charset, or None when it is unknown or no charset."""
-    if len(name) > _LONGEST:
-        return None
+    return None if len(name) > _LONGEST else _codec(name)
+
+
+@lru_cache(maxsize=256)
+def _codec(name: str) -> str | None:
     key = _SEPARATOR.sub("_", name.lower()).strip("_")
     return _TABLE.get(key) or _TABLE.get(_CODE_PAGE.sub("cp", key))
 

@@ -4,6 +4,7 @@ Security: strangers wrote the header. Linear, never raises.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from pillarbox.mail.address_list import parse_addresses
 from pillarbox.mail.header import unfold
@@ -41,11 +42,20 @@ def _text(header: Header, name: bytes) -> bytes:
     return string(unfold(values[0])) if values else b"NIL"
 
 
+_USUAL_LENGTH = 128
+"""Octets of an address list that may be seen again: the same people write to each other."""
+
+
 def _addresses(header: Header, name: bytes) -> bytes:
     values = header.get(name)
     if not values:
         return b"NIL"
     value = unfold(values[0]) if len(values) == 1 else b", ".join(map(unfold, values))
+    return _usual_list(value) if len(value) <= _USUAL_LENGTH else _list(value)
+
+
+def _list(value: bytes) -> bytes:
+    """An address list, unfolded, in ENVELOPE's form."""
     entries = parse_addresses(value)
     if not entries:
         return b"NIL"
@@ -64,3 +74,6 @@ def _addresses(header: Header, name: bytes) -> bytes:
             ]
         )
     return b"(%b)" % b"".join([b"(%b)" % b" ".join(map(nstring, entry)) for entry in entries])
+
+
+_usual_list = lru_cache(maxsize=1024)(_list)

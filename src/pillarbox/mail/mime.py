@@ -5,13 +5,14 @@ raises: beyond a limit the rest of the message is one opaque part. The octets ar
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
 
 from pillarbox.mail.content_type import ContentType, Parameters, parameter, parse_content_type
 from pillarbox.mail.header import MAX_HEADER, header_end, unfold
-from pillarbox.mail.pieces import find
+from pillarbox.mail.pieces import finder
 
 MAX_DEPTH = 100
 """Parts inside of parts. Real mail stays below ten, even when it was forwarded all week."""
@@ -27,6 +28,10 @@ MAX_BOUNDARY = 998
 
 MAX_FIELDS = 100_000
 """Content-* fields of a whole message that are looked at."""
+
+BRIEF_PARTS = 32
+BRIEF_LOOKALIKES = 500
+"""What a brief look takes of either: some milliseconds at most, where real mail needs a fraction of one."""
 
 _CONTENT_FIELD = re.compile(rb"(?mi)^(content-[!-9;-~]++)[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)")
 _IDENTITY = frozenset((b"", b"7bit", b"8bit", b"binary"))
@@ -47,7 +52,7 @@ class Part:
     type: bytes = b"text"
     subtype: bytes = b"plain"
     parameters: Parameters = ()
-    fields: dict[bytes, bytes] = field(default_factory=dict)
+    fields: Mapping[bytes, bytes] = field(default_factory=dict)
     parts: "list[Part]" = field(default_factory=list)
     is_opaque: bool = False
 
@@ -67,18 +72,23 @@ class Part:
         return transfer_encoding(self.fields)
 
 
-def transfer_encoding(part_fields: dict[bytes, bytes]) -> bytes:
+def transfer_encoding(part_fields: Mapping[bytes, bytes]) -> bytes:
     """The Content-Transfer-Encoding's token, lower case, "7bit" if there is none."""
     words = part_fields.get(b"content-transfer-encoding", b"").split(None, 1)
     return words[0].rstrip(b";").lower() if words else b"7bit"
 
 
-def parse(octets: bytes, root: "RootHeader | None" = None) -> Part:
-    """The tree of a message's parts. Never raises; a message without MIME fields is one text/plain part.
+class Laborious(Exception):
+    """A brief look does not suffice for this message."""
 
-    `root` saves reading the message's own header again.
+
+def parse(octets: bytes, root: "RootHeader | None" = None, *, brief: bool = False) -> Part:
+    """The tree of a message's parts. A message without MIME fields is one text/plain part.
+
+    `root` saves reading the message's own header again. A brief look raises Laborious, at many parts or at a message inside,
+    whose header may be long; else nothing is raised.
     """
-    return _Parser(octets, root).run()
+    return _Parser(octets, root, brief).run()
 
 
 def parse_anyway(octets: bytes) -> Part:
@@ -96,13 +106,43 @@ class RootHeader(NamedTuple):
     fields: dict[bytes, bytes]
 
 
-@lru_cache(maxsize=512)
-def _usual_content_type(value: bytes) -> ContentType | None:
-    """Most parts are one of a few kinds."""
-    return parse_content_type(value)
+class _Header(NamedTuple):
+    """A part's header: its fields, how many there were, and what they declare the part to be, if they do."""
+
+    fields: Mapping[bytes, bytes]
+    number: int
+    content: ContentType | None
 
 
-_USUAL_LENGTH = 60  # octets: a boundary does not fit, which would never be seen again
+def _read_header(octets: bytes, limit: int = MAX_FIELDS) -> _Header:
+    fields: dict[bytes, bytes] = {}
+    found = _CONTENT_FIELD.findall(octets)[:limit] if limit > 0 else []
+    for name, value in found:
+        fields.setdefault(name.lower(), unfold(value))
+    return _Header(fields, len(found), _content_type(fields))
+
+
+_usual_header = lru_cache(maxsize=512)(_read_header)
+"""Most parts begin with one of a few headers."""
+
+_USUAL_HEADER = 128
+"""Octets of a header that may be seen again."""
+
+
+def _content_type(part_fields: Mapping[bytes, bytes]) -> ContentType | None:
+    declared = part_fields.get(b"content-type")
+    if declared is None:
+        return None
+    read = _usual_content_type if len(declared) <= USUAL_LENGTH else parse_content_type
+    return read(declared) or _PLAIN  # RFC 2045 §5.2: what cannot be understood is plain text
+
+
+_PLAIN = ContentType(b"text", b"plain", ())
+_usual_content_type = lru_cache(maxsize=512)(parse_content_type)
+"""Most parts are one of a few kinds."""
+
+USUAL_LENGTH = 60
+"""Octets of a Content-Type that may be seen again: a boundary does not fit, which would not."""
 
 
 @dataclass(slots=True)
@@ -118,12 +158,13 @@ class _Parser:
     """The state of one pass: the stack of open parts, and the delimiters that may come."""
 
     __slots__ = (
-        "blank", "count", "delimiter", "fields_left", "lone_blank", "lookalikes", "needle", "octets", "open", "root",
-        "stack", "stop",
+        "blank", "brief", "count", "delimiter", "fields_left", "lone_blank", "lookalikes", "most_parts", "needle", "octets",
+        "open", "root", "search", "stack", "stop",
     )  # fmt: skip
 
-    def __init__(self, octets: bytes, root: RootHeader | None) -> None:
+    def __init__(self, octets: bytes, root: RootHeader | None, brief: bool) -> None:  # noqa: FBT001
         self.octets = octets
+        self.search = finder(octets)
         self.root = root
         self.stop = len(octets)
         self.stack: list[_Frame] = []
@@ -134,7 +175,9 @@ class _Parser:
         self.blank = -1
         self.lone_blank = -1
         self.fields_left = MAX_FIELDS
-        self.lookalikes = MAX_LOOKALIKES
+        self.brief = brief
+        self.most_parts = BRIEF_PARTS if brief else MAX_PARTS
+        self.lookalikes = BRIEF_LOOKALIKES if brief else MAX_LOOKALIKES
 
     def run(self) -> Part:
         root, at = self.begin(0, b"text", b"plain")
@@ -166,7 +209,8 @@ class _Parser:
             first = first or part
             if outer is not None:
                 outer.parts.append(part)
-            if self.count >= MAX_PARTS:
+            if self.count >= self.most_parts:
+                self.give_up()
                 part.is_opaque = True
                 part.type, part.subtype = b"application", b"octet-stream"
                 self.stack.append(_Frame(part))
@@ -185,7 +229,7 @@ class _Parser:
         octets, start = self.octets, part.start
         if self.root is not None:
             (part.body, part.fields), self.root = self.root, None
-            self.classify(part)
+            _declare(part, _content_type(part.fields))
             return None
         at: int | None = None
         if octets.startswith(b"\r\n", start):
@@ -201,35 +245,23 @@ class _Parser:
                 at = cut
                 stop = max(start, cut - 1 if cut and octets[cut - 1] == 13 else cut)
         part.body = stop
-        values = part.fields
-        for found in _CONTENT_FIELD.finditer(octets, start, min(stop, start + MAX_HEADER)):
-            self.fields_left -= 1
-            if self.fields_left < 0:
-                break
-            values.setdefault(found[1].lower(), unfold(found[2]))
-        self.classify(part)
+        if stop - start <= _USUAL_HEADER and self.fields_left > 0:
+            header = _usual_header(octets[start:stop])
+        else:
+            header = _read_header(octets[start : min(stop, start + MAX_HEADER)], self.fields_left)
+        part.fields = header.fields
+        self.fields_left -= header.number
+        _declare(part, header.content)
         return at
-
-    def classify(self, part: Part) -> None:
-        """Say what a part is, from its Content-Type."""
-        declared = part.fields.get(b"content-type")
-        if declared is not None:
-            read = _usual_content_type if len(declared) <= _USUAL_LENGTH else parse_content_type
-            content = read(declared)
-            if content is None:  # RFC 2045 §5.2: what cannot be understood is plain text
-                part.type, part.subtype = b"text", b"plain"
-            else:
-                part.type, part.subtype, part.parameters = content
 
     def blank_line(self, start: int) -> int:
         """The end of the next empty line from `start` on, or the end of everything."""
         # What was found before is still the next one unless `start` is behind it: no octet is searched twice.
-        octets = self.octets
         if self.blank < start:
-            found = find(octets, b"\n\r\n", start, self.stop)
+            found = self.search(b"\n\r\n", start, self.stop)
             self.blank = found if found >= 0 else self.stop
         if self.lone_blank < start:
-            found = find(octets, b"\n\n", start, min(self.blank + 1, self.stop))
+            found = self.search(b"\n\n", start, min(self.blank + 1, self.stop))
             self.lone_blank = found if found >= 0 else self.blank
         if self.lone_blank < self.blank:
             return self.lone_blank + 2
@@ -252,18 +284,19 @@ class _Parser:
             if len(self.stack) > MAX_DEPTH or part.encoding not in _IDENTITY:
                 part.is_opaque = True
                 return None
+            self.give_up()
             return part
         return None
 
     def find(self, start: int, stop: int | None = None) -> int:
         """The place of the next delimiter line's `\n--`, from `start` on, or -1; sets `delimiter`."""
-        octets, limit = self.octets, self.stop if stop is None else stop
         if not self.open:
             return -1
-        needle, known = self.needle, self.open
-        at = find(octets, needle, start, limit)
+        octets, limit = self.octets, self.stop if stop is None else stop
+        needle, known, search = self.needle, self.open, self.search
+        at = search(needle, start, limit)
         while at >= 0:
-            line_end = find(octets, b"\n", at + 3, self.stop)
+            line_end = search(b"\n", at + 3, self.stop)
             line_end = self.stop if line_end < 0 else line_end + 1
             if line_end - at < MAX_BOUNDARY + 100:
                 line = octets[at + 3 : line_end].rstrip(b" \t\r\n")  # transport padding, RFC 2046 §5.1.1
@@ -276,9 +309,15 @@ class _Parser:
                     return at
             self.lookalikes -= 1
             if self.lookalikes < 0:
+                self.give_up()
                 return -1
-            at = find(octets, needle, line_end - 1, limit)
+            at = search(needle, line_end - 1, limit)
         return -1
+
+    def give_up(self) -> None:
+        """A limit was reached, or something that may take long: too much for a brief look."""
+        if self.brief:
+            raise Laborious
 
     def aim(self) -> None:
         """Work out what all open delimiters have in common: the longer it is, the faster the search."""
@@ -295,22 +334,29 @@ class _Parser:
     def forget(self, index: int) -> None:
         """The boundary of this frame is done with (RFC 2046 §5.1.1: what follows is its epilogue)."""
         frame = self.stack[index]
-        if frame.boundary:
-            if frame.shadowed is None:
-                del self.open[frame.boundary]
-            else:
-                self.open[frame.boundary] = frame.shadowed
-            frame.boundary = b""
-            self.aim()
+        if frame.shadowed is None:
+            del self.open[frame.boundary]
+        else:
+            self.open[frame.boundary] = frame.shadowed
+        frame.boundary = b""
+        self.aim()
 
     def close_above(self, index: int, end: int) -> None:
         """Every part above this frame ends here."""
-        while len(self.stack) > index + 1:
-            self.forget(len(self.stack) - 1)
-            part = self.stack.pop().part
+        stack = self.stack
+        while len(stack) > index + 1:
+            if stack[-1].boundary:
+                self.forget(len(stack) - 1)
+            part = stack.pop().part
             part.end = max(part.body, end)
             if part.type == b"multipart" and not part.parts:
                 _make_readable(part)
+
+
+def _declare(part: Part, content: ContentType | None) -> None:
+    """Say what a part is."""
+    if content is not None:
+        part.type, part.subtype, part.parameters = content
 
 
 def _make_readable(part: Part) -> None:

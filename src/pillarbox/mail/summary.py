@@ -13,7 +13,7 @@ from pillarbox.mail.body_structure import MAX_FIELDS, body_structure
 from pillarbox.mail.date import parse_date
 from pillarbox.mail.envelope_item import envelope
 from pillarbox.mail.header import FIELD, MAX_HEADER, header_end, unfold
-from pillarbox.mail.mime import Part, RootHeader, parse
+from pillarbox.mail.mime import Laborious, Part, RootHeader, parse
 from pillarbox.mail.text import one_line, part_text, walk
 
 CACHED_FIELDS = frozenset(
@@ -63,20 +63,23 @@ _PREVIEW_SOURCE = 640  # octets of a text part that are read for its preview
 _PREVIEW_SOURCE_HTML = 8 * 1024  # much of the start of HTML is style
 
 
-def summarise(octets: bytes) -> Summary:
-    """Work out the summary of a message (octets as they are stored, line ends CRLF)."""
+_WHOLE_FIELD = re.compile(rb"(?m)^(" + FIELD.pattern.removeprefix(b"(?m)^") + b")")
+
+
+def summarise(octets: bytes, *, brief: bool = False) -> Summary:
+    """Work out the summary of a message (octets as they are stored, line ends CRLF). `brief`: see `mime.parse`."""
     end = header_end(octets)
     header: dict[bytes, list[bytes]] = {}
     content: dict[bytes, bytes] = {}
     cached: list[bytes] = []
-    for found in islice(FIELD.finditer(octets, 0, min(end, MAX_HEADER)), MAX_FIELDS):
-        name = found[1].lower()
+    for whole, name, value in _WHOLE_FIELD.findall(octets, 0, min(end, MAX_HEADER))[:MAX_FIELDS]:
+        name = name.lower()
         if name in CACHED_FIELDS:
-            header.setdefault(name, []).append(found[2])
-            cached.append(found[0])
+            header.setdefault(name, []).append(value)
+            cached.append(whole)
         if name.startswith(b"content-"):
-            content.setdefault(name, unfold(found[2]))
-    tree = parse(octets, RootHeader(end, content))
+            content.setdefault(name, unfold(value))
+    tree = parse(octets, RootHeader(end, content), brief=brief)
     if cached and not cached[-1].endswith(b"\n"):
         cached.append(b"\r\n")
     message_id = header.get(b"message-id")
@@ -93,12 +96,16 @@ def summarise(octets: bytes) -> Summary:
     )
 
 
-def summarise_anyway(octets: bytes, failed: Callable[[Exception], None] = lambda _error: None) -> Summary:
+def summarise_anyway(
+    octets: bytes, failed: Callable[[Exception], None] = lambda _error: None, *, brief: bool = False
+) -> Summary:
     """As `summarise`, and the last line of defence: a fault of ours costs nobody a message. It is listed without an envelope
     then, as one plain text below its header, and can be read, searched and moved as any other. `failed` is told of the fault
-    at delivery; whoever reads later need not be."""
+    at delivery; whoever reads later need not be. Raises Laborious if it is to be brief and cannot."""
     try:
-        return summarise(octets)
+        return summarise(octets, brief=brief)
+    except Laborious:
+        raise
     except Exception as error:  # whatever it is: nobody foresaw it
         failed(error)
     end = header_end(octets)

@@ -102,4 +102,5 @@ def file_name(part: Part) -> str:
 
 def one_line(text: str, limit: int) -> str:
     """The start of a text with all white space simple, at most `limit` characters."""
-    return " ".join(text[: limit * 8].split())[:limit]
+    line = " ".join(text[: limit * 2].split())[:limit]
+    return line if len(line) == limit else " ".join(text[: limit * 8].split())[:limit]

@@ -1,12 +1,13 @@
 """Incoming: a message that is to be stored, with everything that can be worked out before its commit is planned."""
 
 import random
-import re
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from pillarbox.mail.mime import Laborious
 from pillarbox.mail.summary import summarise_anyway
 from pillarbox.store.api import StoreUnavailable
 from pillarbox.store.embedded import summaries
@@ -26,12 +27,8 @@ _IN_THREAD = 128 * 1024
 size does."""
 
 _LONG_HEADER = 8 * 1024
-_MANY_PARTS = 32
 """Above, even a smaller message may be one that was made to be slow to parse: that takes some 0.8 milliseconds for each
-kilobyte of header fields, and for each 200 parts."""
-
-_DELIMITER_OR_TYPE = re.compile(rb"\n(?:--|(?i:content-type)[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+))")
-_HOLDS_MESSAGES = re.compile(rb"(?i)message|digest")  # their headers may be long, too
+kilobyte of header fields. Then, or if a brief look at its parts does not suffice, it goes to a thread, too."""
 
 
 @dataclass(slots=True)
@@ -71,8 +68,12 @@ class Intake:
     async def prepare(self, spool: Spool, note: str) -> Incoming:
         """Everything about the message in this spool. Raises StoreUnavailable, OSError."""
         octets_of_note = note.encode("utf-8", "surrogatepass")
-        if spool.size <= _IN_THREAD and is_quick(octets := spool.octets()):
-            return self._digest(octets, octets_of_note)
+        if spool.size <= _IN_THREAD:
+            octets = spool.octets()
+            is_short = len(octets) <= _LONG_HEADER
+            if is_short or octets.find(b"\r\n\r\n", 0, _LONG_HEADER) >= 0:
+                with suppress(Laborious):
+                    return self._digest(octets, octets_of_note, brief=not is_short)
         work: Callable[[], Incoming]
         if spool.size <= ALONE:
             work = lambda: self._digest(spool.octets(), octets_of_note)  # noqa: E731
@@ -92,10 +93,14 @@ class Intake:
             path = path_of(self._folder, incoming.alone)
             await self._workers.run(lambda: path.unlink(missing_ok=True))
 
-    def _digest(self, octets: bytes, note: bytes) -> Incoming:
-        """What can be worked out of the octets."""
+    def _digest(self, octets: bytes, note: bytes, *, brief: bool = False) -> Incoming:
+        """What can be worked out of the octets. Raises Laborious if it is to be brief and cannot."""
         size = len(octets)
-        summary = summarise_anyway(octets, lambda error: self._observer("summary_failed", error=error, size=size))
+
+        def failed(error: Exception) -> None:
+            self._observer("summary_failed", error=error, size=size)
+
+        summary = summarise_anyway(octets, failed, brief=brief)
         key = summaries.message_id_hash(summary.message_id)
         return Incoming(size, zlib.crc32(octets), summaries.pack(summary), summary.message_id, key, octets, note)
 
@@ -105,24 +110,6 @@ class Intake:
         assert incoming.crc == crc
         incoming.octets, incoming.blob, incoming.alone = b"", blob, number
         return incoming
-
-
-def is_quick(octets: bytes) -> bool:
-    """Whether the summary of this message takes a few milliseconds at most, whoever wrote it."""
-    if len(octets) <= _LONG_HEADER:
-        return True
-    if octets.find(b"\r\n\r\n", 0, _LONG_HEADER) < 0:
-        return False
-    delimiters = 0
-    for found in _DELIMITER_OR_TYPE.finditer(b"\n" + octets):
-        declared = found[1]
-        if declared is None:
-            delimiters += 1
-            if delimiters > _MANY_PARTS:
-                return False
-        elif _HOLDS_MESSAGES.search(declared):
-            return False
-    return True
 
 
 def stage_message(
