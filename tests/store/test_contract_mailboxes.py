@@ -45,6 +45,8 @@ async def test_special_use_is_kept(store: Store, alice: int) -> None:
     await store.mail.create(alice, "Important", special_use="\\Flagged")
     found = {m.name: m for m in await store.mail.mailboxes(alice)}
     assert found["Important"].special_use == "\\Flagged"
+    for name, info in found.items():
+        assert (await store.mail.open(alice, name)).special_use == info.special_use
 
 
 @pytest.mark.parametrize(

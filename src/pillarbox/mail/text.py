@@ -63,10 +63,11 @@ def html_text(source: str) -> str:
 
 def header_text(octets: bytes, start: int, stop: int) -> str:
     """A header's fields, each unfolded and decoded on a line of its own."""
-    return "\n".join(
-        f"{found[1].decode('latin-1')}: {decode_words(unfold(found[2]))}"
-        for found in FIELD.finditer(octets, start, min(stop, start + MAX_HEADER))
-    )
+    found = FIELD.findall(octets, start, min(stop, start + MAX_HEADER))
+    if any(b"=?" in value or not value.isascii() for _, value in found):
+        return "\n".join([f"{name.decode('latin-1')}: {decode_words(unfold(value))}" for name, value in found])
+    # Nothing to decode: what is the same for all fields is done for all of them at once.
+    return b"\n".join([b"%b: %b" % (name, unfold(value)) for name, value in found]).decode("ascii")
 
 
 def walk(part: Part) -> Iterator[Part]:

@@ -31,15 +31,18 @@ class MailboxView:
 
     __slots__ = (
         "__weakref__", "_counts", "_octets", "account", "flag_table", "flags", "highestmodseq", "internaldates", "journal",
-        "journal_start", "mailbox", "modseqs", "name", "object_id", "sizes", "uidnext", "uids", "uidvalidity",
+        "journal_start", "mailbox", "modseqs", "name", "object_id", "sizes", "special_use", "uidnext", "uids", "uidvalidity",
     )  # fmt: skip
 
-    def __init__(self, account: int, mailbox: int, name: str, uidvalidity: int, object_id: str) -> None:
+    def __init__(
+        self, account: int, mailbox: int, name: str, uidvalidity: int, object_id: str, special_use: str = ""
+    ) -> None:
         self.account = account
         self.mailbox = mailbox
         self.name = name
         self.uidvalidity = uidvalidity
         self.object_id = object_id
+        self.special_use = special_use
         self.uidnext = 1
         self.highestmodseq = 1
         self.uids = array("I")

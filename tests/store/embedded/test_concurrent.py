@@ -114,9 +114,9 @@ async def test_headers_made_to_be_slow_are_parsed_beside_the_event_loop(
     """As large as port 25 takes them, they cost a fifth of a second."""
     threads: list[int] = []
 
-    def watched(octets: bytes) -> Summary:
+    def watched(octets: bytes, *, brief: bool = False) -> Summary:
         threads.append(threading.get_ident())
-        return summarise(octets)
+        return summarise(octets, brief=brief)
 
     monkeypatch.setattr("pillarbox.mail.summary.summarise", watched)
     await store.accept(Spool.of(b"To: " + b"(" * 200_000 + b"\r\n\r\nx"), [Delivery(alice)], None, trace_id="q1")

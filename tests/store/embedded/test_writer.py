@@ -256,7 +256,7 @@ async def test_when_the_commit_itself_fails_octets_stay(
 async def test_a_fault_in_the_summary_costs_nobody_a_message(
     store: EmbeddedStore, alice: int, observed: Observed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def faulty(_: bytes) -> object:
+    def faulty(*_: object, **__: object) -> object:
         raise RecursionError("too deep")
 
     monkeypatch.setattr(summary, "summarise", faulty)

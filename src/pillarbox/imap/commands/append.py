@@ -112,10 +112,10 @@ class Append:
         """UIDVALIDITY and the messages' UIDs."""
         mail, account = session.mail, session.account
         known: dict[int, int] = {}  # position in `new` -> UID of the copy that is there already
-        target = (await mail.open(account, self.name)).mailbox
-        if any(info.id == target and info.special_use == "\\Sent" for info in await mail.mailboxes(account)):
+        target = await mail.open(account, self.name)
+        if target.special_use == "\\Sent":
             for position, message in enumerate(new):
-                copy = await filed_copy(mail, account, target, message.spool)
+                copy = await filed_copy(mail, account, target.mailbox, message.spool)
                 if copy is not None and copy[1]:
                     known[position] = copy[0]
                 elif copy is not None:

@@ -164,7 +164,9 @@ def stage_state(batch: Batch, mailbox: Mailbox, view: MailboxView) -> None:
 
 def read(connection: apsw.Connection, mailbox: Mailbox) -> tuple[MailboxView, int]:
     """A view as of the last commit, and how many rows it took beyond the packed state. Raises StoreUnavailable."""
-    view = MailboxView(mailbox.account, mailbox.id, mailbox.name, mailbox.uidvalidity, mailbox.object_id)
+    view = MailboxView(
+        mailbox.account, mailbox.id, mailbox.name, mailbox.uidvalidity, mailbox.object_id, mailbox.special_use
+    )
     query(connection, "BEGIN")  # one snapshot for all that follows
     try:
         counters = query(connection, "SELECT uidnext, modseq FROM mailboxes WHERE id = ?", (mailbox.id,))

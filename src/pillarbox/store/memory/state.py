@@ -152,8 +152,8 @@ class State:
         # RFC 9051 §2.3.1.1: a name that comes back must not come back with the same UIDVALIDITY.
         self._last_uidvalidity = max(self._last_uidvalidity + 1, int(self.clock()))
         self._last_mailbox += 1
-        view = MailboxView(owner.account.id, self._last_mailbox, name, self._last_uidvalidity, new_id("F"))
         use = DEFAULT_MAILBOXES.get(name, "") if special_use is None else special_use
+        view = MailboxView(owner.account.id, self._last_mailbox, name, self._last_uidvalidity, new_id("F"), use)
         mailbox = owner.mailboxes[self._last_mailbox] = Mailbox(view, use)
         return mailbox
 
