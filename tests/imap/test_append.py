@@ -1,7 +1,10 @@
 """APPEND: what is decided before the octets come, and the one copy of what is sent."""
 
+import pytest
 from tests.imap.client import CUTS, NO_HASHES, Client, Server
 
+from pillarbox.imap.commands import append as append_command
+from pillarbox.imap.grammar import Cursor
 from pillarbox.imap.policy import Policy
 from pillarbox.imap.sent_copy import essence
 from pillarbox.sasl.api import Identity
@@ -74,6 +77,48 @@ async def test_multiappend_is_all_or_none(server: Server) -> None:
         b"a3 NO "
     )  # RFC 3502: cancelled
     assert await client.say("NOOP") == ["OK NOOP completed"]
+
+
+async def test_each_message_of_many_has_options_of_its_own(server: Server) -> None:
+    said = [
+        (b"(a \\Seen) {%d+}\r\n%b", {"a", "\\Seen"}, None),
+        (b'"01-Jan-2000 00:00:00 +0100" {%d+}\r\n%b', set(), 946681200),
+        (b"UTF8 (~{%d+}\r\n%b)", set(), None),
+        (b'(b) "01-Jan-2000 00:00:01 +0100" UTF8 (~{%d+}\r\n%b)', {"b"}, 946681201),
+        (b"{%d+}\r\n%b", set(), None),
+    ]
+    messages = [b"Subject: %d\r\n\r\n(c) {3}\r\n" % n for n in range(2 * len(said))]
+    for name in (b"INBOX", b'"INBOX"', b"{5+}\r\nINBOX"):
+        for cut in CUTS:
+            client = await server.client()
+            await client.say("ENABLE UTF8=ACCEPT")
+            command = b" ".join(said[n % len(said)][0] % (len(m), m) for n, m in enumerate(messages))
+            answer = await client.send(b"a1 APPEND " + name + b" " + command + b"\r\n", cut)
+            assert answer.startswith(b"a1 OK [APPENDUID ")
+            view = await server.store.mail.open(server.account.id, "INBOX")
+            for n, uid in enumerate(list(view.uids)[-len(messages) :]):
+                _, flags, date = said[n % len(said)]
+                assert await octets(server, "INBOX", uid) == messages[n]
+                assert view.flags_of(uid) == flags
+                assert date is None or view.internaldates[view.index(uid)] == date
+
+
+async def test_what_many_messages_say_is_not_read_again_for_each(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = 0
+
+    def counted(cursor: Cursor) -> append_command.Options:
+        nonlocal read
+        read += 1
+        return options(cursor)
+
+    options = append_command._options
+    monkeypatch.setattr(append_command, "_options", counted)
+    client = await server.client()
+    answer = await client.send(b"a1 APPEND INBOX" + b" (a) {1+}\r\nx" * 200 + b"\r\n")
+    assert answer.startswith(b"a1 OK ")
+    assert read <= 3 * 200
 
 
 async def test_append_to_the_selected_mailbox_is_announced(server: Server) -> None:

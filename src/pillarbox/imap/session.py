@@ -25,11 +25,12 @@ class Session:
     """What one connection has reached. `enabled` holds the names given to ENABLE (upper case) and "CONDSTORE" by any
     enabling command; `clock` tells epoch seconds; `tag` is the running command's; `tree` are
     the parts of the large message that was fetched last, by its permanent id;
-    `uploads` are the messages of the running APPEND; `farewell` is set when the session has to end."""
+    `uploads` are the messages of the running APPEND, and what it says of the last one is at `options_at`;
+    `farewell` is set when the session has to end."""
 
     __slots__ = (
         "_stop_watching", "clock", "credentials", "deleting", "enabled", "failed_logins", "farewell", "identity", "idling",
-        "leak", "link", "nonce", "on_farewell", "out", "policy", "selected", "store", "tag", "tree",
+        "leak", "link", "nonce", "on_farewell", "options_at", "out", "policy", "selected", "store", "tag", "tree",
         "uploads",
     )  # fmt: skip
 
@@ -58,6 +59,7 @@ class Session:
         self.selected: Selected | None = None
         self.enabled: set[str] = set()
         self.uploads: list[Spool] = []
+        self.options_at = 0
         self.leak: Leak | None = None  # what follows an AUTHENTICATE that was refused in the clear
         self.idling = False
         self.deleting = 0  # the mailbox that this session deletes right now

@@ -24,23 +24,30 @@ capability("MULTIAPPEND")
 
 async def take_message(cursor: Cursor, size: int, session: Session) -> Spool | None:
     """Where the announced literal of `size` octets goes; None for an argument (the mailbox's name). See `registry.Entry`."""
-    start = cursor.sp().position
-    if cursor.announcement() and cursor.at_end:
-        return None
-    cursor.position = start
-    name = cursor.mailbox()
+    name = None
+    if session.uploads:
+        cursor.position = session.options_at  # what stands before was read for the messages before
+    else:
+        start = cursor.sp().position
+        if cursor.announcement() and cursor.at_end:
+            return None
+        cursor.position = start
+        name = cursor.mailbox()
+        session.options_at = cursor.position
     _options(cursor)
     while not cursor.at_end:
+        session.options_at = cursor.position
         _options(cursor)
     policy = session.policy
     if size == 0:
         raise Refused("An empty message is none: APPEND is cancelled")  # RFC 3502 §6.3.11
     if size > policy.max_message:
         raise Refused(f"The message is larger than {policy.max_message} octets", "TOOBIG")
-    try:
-        await session.mail.open(session.account, name)
-    except NoSuchMailbox:
-        raise no_target() from None
+    if name is not None:
+        try:
+            await session.mail.open(session.account, name)
+        except NoSuchMailbox:
+            raise no_target() from None
     account = await session.store.directory.account_by_id(session.account)
     if account is not None and account.quota:
         used, _ = await session.mail.usage(session.account)
