@@ -29,6 +29,14 @@ _RECORD = (
     "FROM messages AS m JOIN blobs AS b ON b.id = m.blob WHERE m.mailbox = ? AND "
 )
 _SUMMARY = "SELECT m.uid, b.summary FROM messages AS m JOIN blobs AS b ON b.id = m.blob WHERE m.mailbox = ? AND "
+BY_MESSAGE_ID = (  # without being told, SQLite, which does not know how many messages a mailbox has, reads all of them
+    "SELECT m.uid, b.summary FROM messages AS m INDEXED BY messages_by_message_id JOIN blobs AS b ON b.id = m.blob "
+    "WHERE m.mailbox = ? AND m.message_id_hash = ? ORDER BY m.uid"
+)
+PLACES = (
+    "SELECT m.uid, b.segment, b.offset, b.size FROM messages AS m JOIN blobs AS b ON b.id = m.blob "
+    "WHERE m.mailbox = ? AND m.uid BETWEEN ? AND ?"
+)
 _EMAIL_ID = "SELECT m.uid, m.email_id FROM messages AS m WHERE m.mailbox = ? AND "
 _RANGE = "m.uid BETWEEN ? AND ?"
 _LIST = "m.uid IN (SELECT value FROM json_each(?))"
@@ -157,12 +165,7 @@ class Records:
 
     def find_message_id(self, view: MailboxView, message_id: str) -> list[int]:
         """UIDs of the messages with this Message-ID, ascending."""
-        rows = query(
-            self._near,
-            "SELECT m.uid, b.summary FROM messages AS m JOIN blobs AS b ON b.id = m.blob "
-            "WHERE m.mailbox = ? AND m.message_id_hash = ? ORDER BY m.uid",
-            (view.mailbox, message_id_hash(message_id)),
-        )
+        rows = query(self._near, BY_MESSAGE_ID, (view.mailbox, message_id_hash(message_id)))
         with decoding("a summary"):
             return [uid for uid, packed in rows if view.index(uid) >= 0 and unpack(packed).message_id == message_id]
 
@@ -187,12 +190,7 @@ class Records:
         i = bisect_left(uids, uid)
         in_order = i > 0 and self._last == (view.mailbox, uids[i - 1])
         last = uids[min(i + _AHEAD, len(uids)) - 1] if in_order else uid
-        rows = query(
-            self._near,
-            "SELECT m.uid, b.segment, b.offset, b.size FROM messages AS m JOIN blobs AS b ON b.id = m.blob "
-            "WHERE m.mailbox = ? AND m.uid BETWEEN ? AND ?",
-            (view.mailbox, uid, last),
-        )
+        rows = query(self._near, PLACES, (view.mailbox, uid, last))
         if len(self._places) > _PLACES:
             self._places.clear()
         for uid, *place in rows:
