@@ -125,6 +125,8 @@ async def test_section(server: Server, section: str, octets: bytes | None) -> No
         (HEADER_ONLY, "TEXT", b""),
         (b"", "", b""),
         (b"x\0y", "TEXT", b""),
+        (b"Subject: x\0y", "HEADER.FIELDS (Subject)", b"Subject: x\x80y\r\n\r\n"),
+        (b"X-Own: x\0y", "HEADER.FIELDS (X-Own)", b"X-Own: x\x80y\r\n\r\n"),
     ],
 )
 async def test_section_of_other_messages(server: Server, message: bytes, section: str, octets: bytes | None) -> None:

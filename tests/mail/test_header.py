@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pillarbox.mail.header import (
+    FIELD,
     add,
     count,
     fields,
@@ -13,6 +14,7 @@ from pillarbox.mail.header import (
     remove,
     render,
     select,
+    select_each,
     unfold,
     value_of,
     values_of,
@@ -61,12 +63,41 @@ def test_values() -> None:
     assert count(MESSAGE, b"subject") == 2
 
 
-def test_select_keeps_order_and_octets() -> None:
-    assert select(HEADER, frozenset((b"subject", b"received"))) == (
-        b"Received: one\r\n\tfolded\r\nSubject: first\r\nSUBJECT : second\r\n"
-    )
-    assert select(HEADER, frozenset((b"none",))) == b""
-    assert select(HEADER, frozenset()) == b""
+@pytest.mark.parametrize(
+    ("header", "names", "selected"),
+    [
+        (HEADER, b"subject received", b"Received: one\r\n\tfolded\r\nSubject: first\r\nSUBJECT : second\r\n"),
+        (HEADER, b"x-empty", b"X-Empty:\r\n"),
+        (HEADER, b"none x-emp", b""),
+        (HEADER, b"", b""),
+        (b"", b"a", b""),
+        (b"A: 1\r\n a: 2\r\nB: a: 3\r\n\tA: 4\r\nAA: 5\r\na\t:6\r\n", b"a", b"A: 1\r\n a: 2\r\na\t:6\r\n"),
+        (b"A: 1\nB: 2\nC: 3\nb: 4\n", b"a b", b"A: 1\nB: 2\nb: 4\n"),
+        (b"Ab: 1\r\nAc: 2\r\nBc: 3\r\nbd: 4\r\n", b"ac ab bd", b"Ab: 1\r\nAc: 2\r\nbd: 4\r\n"),
+        (b"A: nul\0 \xff\r\n", b"a", b"A: nul\0 \xff\r\n"),
+        (b"B: 1\r\nA: no line end", b"a", b"A: no line end\r\n"),
+        (b"B: 1\r\nA: half a line end\r", b"a b", b"B: 1\r\nA: half a line end\r\n"),
+        (b"A: folded\r\n without", b"a", b"A: folded\r\n without\r\n"),
+        (b"A: same\r\nB: A: same", b"a", b"A: same\r\n"),
+        (b"^: 1\r\n]-[: 2\r\n\\: 3\r\n&: 4\r\n-: 5\r\n", b"^ ]-[ \\ -", b"^: 1\r\n]-[: 2\r\n\\: 3\r\n-: 5\r\n"),
+    ],
+)
+def test_select_keeps_order_and_octets(header: bytes, names: bytes, selected: bytes) -> None:
+    assert select(header, frozenset(names.split())) == selected + b"\r\n"
+
+
+def test_a_field_has_a_name() -> None:
+    assert select(b": 1\r\n : 2\r\nA: 3\r\n", frozenset((b"", b"a"))) == b"A: 3\r\n\r\n"
+
+
+_LINES = st.sampled_from([b"a: 1", b"B :2", b"ab: 3", b"b\t:\t4", b" a: 5", b"\tb", b"", b"a", b":", b"a:\0", b"b:\r"])
+
+
+@given(st.lists(_LINES), st.sampled_from([b"\r\n", b"\n"]), st.sets(st.sampled_from([b"a", b"b", b"ab", b"c"])))
+def test_select_finds_what_fields_are(lines: list[bytes], end: bytes, names: set[bytes]) -> None:
+    header = b"".join(line + end for line in lines)
+    expected = b"".join(found[0] for found in FIELD.finditer(header) if found[1].lower() in names)
+    assert select_each([header, header], frozenset(names)) == [expected + b"\r\n"] * 2
 
 
 def test_remove_and_add_leave_everything_else() -> None:

@@ -2,7 +2,7 @@
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -23,26 +23,29 @@ class MessageSet(msgspec.Struct, frozen=True):
         Sequence numbers above `count` come back as positions that do not exist: the caller decides.
         """
         if len(self.ranges) == 1:
-            ((low, high),) = self._ordered((uids[count - 1] if count else 0) if self.by_uid else count)
+            low, high = _ordered(*self.ranges[0], (uids[count - 1] if count else 0) if self.by_uid else count)
             if self.by_uid:
                 low, high = bisect_left(uids, low, 0, count) + 1, bisect_right(uids, high, 0, count)
             return [range(low - 1, high)] if 0 < low <= high else []
         if not self.by_uid:
-            found = [(low - 1, high) for low, high in self._ordered(count) if low > 0]
+            found = [(low - 1, high) for low, high in self._all_ordered(count) if low > 0]
         else:
             last = uids[count - 1] if count else 0
             found = [
                 (bisect_left(uids, low, 0, count), bisect_right(uids, high, 0, count))
-                for low, high in self._ordered(last)
+                for low, high in self._all_ordered(last)
             ]
         return _merged(found)
 
-    def _ordered(self, star: int) -> Iterable[tuple[int, int]]:
-        """The ranges with "*" replaced; 5:* where * is 3 means 3:5 (RFC 9051 §9, seq-range)."""
-        for low, high in self.ranges:
-            a = star if low == STAR else low
-            b = star if high == STAR else high
-            yield (a, b) if a <= b else (b, a)
+    def _all_ordered(self, star: int) -> list[tuple[int, int]]:
+        return [_ordered(low, high, star) for low, high in self.ranges]
+
+
+def _ordered(low: int, high: int, star: int) -> tuple[int, int]:
+    """A range with "*" replaced; 5:* where * is 3 means 3:5 (RFC 9051 §9, seq-range)."""
+    a = star if low == STAR else low
+    b = star if high == STAR else high
+    return (a, b) if a <= b else (b, a)
 
 
 def _merged(found: list[tuple[int, int]]) -> list[range]:

@@ -27,6 +27,9 @@ MANY = 100
 NO_RECENT = 2**32
 """Above every UID: no message is recent."""
 
+Columns = tuple[Sequence[int], Sequence[int], Sequence[int]]
+"""Sequence numbers, UIDs and indices in the view's arrays of some messages."""
+
 _FLAGS_MODSEQ = "* {0} FETCH (FLAGS ({2}) MODSEQ ({3}))\r\n"
 
 
@@ -113,6 +116,14 @@ class Selected:
             for position in span
             if (at := index(uids[position])) >= 0
         ]
+
+    def columns(self, spans: list[range]) -> Columns:
+        """The same as columns."""
+        if self.in_step and len(spans) == 1:
+            span = spans[0]
+            return range(span.start + 1, span.stop + 1), self.uids[span.start : span.stop], span
+        rows = self.messages(spans)
+        return [n for n, _, _ in rows], [uid for _, uid, _ in rows], [at for _, _, at in rows]
 
     def number(self, uid: int) -> int:
         """The sequence number of a UID, 0 when the session does not know it."""

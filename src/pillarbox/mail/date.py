@@ -123,10 +123,12 @@ def _day_text(number: int) -> bytes:
     return f"{day.day:2d}-{_MONTH_NAMES[day.month - 1]}-{day.year:04d}".encode()
 
 
-_MINUTES = [b" %02d:%02d:" % divmod(minute, 60) for minute in range(24 * 60)]  # listings ask for thousands
+# Listings ask for thousands of dates: all that can be is made once, and joining costs half of formatting.
+_MINUTES = [b" %02d:%02d:" % divmod(minute, 60) for minute in range(24 * 60)]
+_SECONDS = [b"%02d +0000" % second for second in range(60)]
 
 
 def internaldate(seconds: int) -> bytes:
     """Epoch seconds as IMAP's date-time in UTC, without quotes: `17-Jul-1996 02:44:25 +0000`."""
     clock = seconds % DAY
-    return b"%b%b%02d +0000" % (_day_text(seconds // DAY), _MINUTES[clock // 60], clock % 60)
+    return _day_text(seconds // DAY) + _MINUTES[clock // 60] + _SECONDS[clock % 60]

@@ -16,6 +16,8 @@ from pillarbox.wire.outbox import Outbox
 
 load("pillarbox.imap.fetch")
 
+_DONE = ok("FETCH completed")
+
 
 @command("FETCH", state=State.SELECTED, uid=True, breaks_numbers=False)
 class Fetch(msgspec.Struct, frozen=True):
@@ -44,4 +46,4 @@ class Fetch(msgspec.Struct, frozen=True):
             if not answer.answered:
                 return no("The messages are gone", "EXPUNGEISSUED")
             return ok("Some of the messages are gone", "EXPUNGEISSUED")
-        return ok("FETCH completed")
+        return _DONE

@@ -1,16 +1,19 @@
 """The FETCH responses of one command: batches of messages, one coarse call to the store for each."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeVar
 
 from pillarbox.imap.fetch.item import Batch, Message, Need, Value
 from pillarbox.imap.fetch.large import LargeMessage
 from pillarbox.imap.fetch.metadata import FLAGS, MODSEQ, UID
-from pillarbox.imap.fetch.plan import Plan
+from pillarbox.imap.fetch.plan import Plan, head_of
 from pillarbox.imap.session import Session
-from pillarbox.imap.view import SCATTERED
+from pillarbox.imap.view import SCATTERED, Columns
 from pillarbox.store.api import MessageRecord, StoreMode, StoreUnavailable
 from pillarbox.store.flags import SEEN
 from pillarbox.wire.outbox import Outbox
+
+T = TypeVar("T")
 
 BATCH = 256
 """Messages that are read with one call: few enough that others get their turn in between."""
@@ -78,15 +81,10 @@ class Answer:
         found = await self.session.mail.listed(self.session.account, self.selected.view.mailbox, uids)
         if self.long:
             await self.out.give_way()
-        rows = self.selected.messages(batch)
-        if len(rows) < len(found) or None in found:  # some are gone
-            by_uid = dict(zip(uids, found, strict=True))
-            rows = [row for row in rows if by_uid[row[1]] is not None]
-            found = [by_uid[uid] for _, uid, _ in rows]
-        listed = [each for each in found if each is not None]
-        if rows:
-            self.answered += len(rows)
-            heads = self._heads(Batch(self.selected, rows, listed=listed))
+        columns, listed = _there(self.selected.columns(batch), uids, found)
+        if listed:
+            self.answered += len(listed)
+            heads = self._heads(Batch(self.selected, columns, listed=listed))
             self.out.write(b")\r\n".join([*heads, b""]))
         await self.out.drain()
 
@@ -147,22 +145,19 @@ class Answer:
 
     def _write(self, batch: list[range], records: Records, contents: Contents) -> None:
         """The responses of a batch, all at once: nothing waits here, so that the view stays as it is."""
-        rows = self.selected.messages(batch)
-        if records is not None:
-            rows = [row for row in rows if records[row[1]] is not None]
-        uids, found = contents or ((), ())
-        if contents is not None and (len(rows) != len(uids) or None in found):  # some are gone
-            by_uid = dict(zip(uids, found, strict=True))
-            rows = [row for row in rows if by_uid.get(row[1]) is not None]
-            found = [by_uid[uid] for _, uid, _ in rows]
-        octets = [each for each in found if each is not None]
+        columns = self.selected.columns(batch)
         known: list[MessageRecord] = []
+        octets: list[bytes] = []
         if records is not None:
-            known = [record for _, uid, _ in rows if (record := records[uid]) is not None]
-        if not rows:
+            columns, known = _there(columns, list(records), list(records.values()))
+        if contents is not None:
+            columns, octets = _there(columns, *contents)
+            if records is not None and len(known) > len(octets):
+                known = [record for uid in columns[1] if (record := records[uid]) is not None]
+        if not columns[1]:
             return
-        messages = Batch(self.selected, rows, known, octets)
-        self.answered += len(rows)
+        messages = Batch(self.selected, columns, known, octets)
+        self.answered += len(columns[1])
         if not self.plan.literals:
             self.out.write(b")\r\n".join([*self._heads(messages), b""]))
             return
@@ -181,12 +176,13 @@ class Answer:
     def _heads(self, batch: Batch) -> list[bytes]:
         """The responses up to their literals, if any, and the last parenthesis. Flags are told of messages that became
         seen by this command (RFC 9051 §6.4.5)."""
-        values, end = self.plan.values, b" " if self.plan.literals else b""
-        heads = _render(batch, values, end if values else b"")
+        values = self.plan.values
+        heads = _render(batch, values, self.plan.head)
         if self.with_flags.isdisjoint(batch.uids):
             return heads
         with_modseq = self.selected.condstore and MODSEQ not in values
-        flagged = _render(batch, (*values, FLAGS, MODSEQ) if with_modseq else (*values, FLAGS), end)
+        values = (*values, FLAGS, MODSEQ) if with_modseq else (*values, FLAGS)
+        flagged = _render(batch, values, head_of(values, literals=bool(self.plan.literals)))
         return [
             also if uid in self.with_flags else head for uid, head, also in zip(batch.uids, heads, flagged, strict=True)
         ]
@@ -208,10 +204,10 @@ class Answer:
         large = LargeMessage(self.session, self.plan, message, uid, self.out)
         if not await large.prepare():
             return
-        rows = self.selected.messages(batch)  # while it was read, the view may have moved on
-        if not rows:
+        columns = self.selected.columns(batch)  # while it was read, the view may have moved on
+        if not columns[1]:
             return
-        alone = Batch(self.selected, rows, [record] if record is not None else [])
+        alone = Batch(self.selected, columns, [record] if record is not None else [])
         alone.messages = [message]
         [head] = self._heads(alone)
         self.answered += 1
@@ -257,11 +253,22 @@ class Answer:
             yield positions, False
 
 
-def _render(batch: Batch, values: Sequence[Value], end: bytes) -> list[bytes]:
+def _render(batch: Batch, values: Sequence[Value], head: bytes) -> list[bytes]:
     """One response for each message: its number and the short values."""
-    template = b"* %d FETCH (" + b" ".join([value.template for value in values]) + end
-    columns = [value.column(batch) for value in values]
-    return [template % row for row in zip(batch.numbers, *columns, strict=True)]
+    columns = [column for value in values for column in value.columns(batch)]
+    return [head % row for row in zip(batch.numbers, *columns, strict=True)]
+
+
+def _there(columns: Columns, uids: Sequence[int], found: Sequence[T | None]) -> tuple[Columns, list[T]]:
+    """The messages that the view still has and of which something was found, and what it is."""
+    there = [each for each in found if each is not None]
+    if len(there) == len(uids) == len(columns[1]):
+        return columns, there
+    by_uid = dict(zip(uids, found, strict=True))
+    rows = [(*row, each) for row in zip(*columns, strict=True) if (each := by_uid.get(row[1])) is not None]
+    return ([n for n, *_ in rows], [uid for _, uid, *_ in rows], [at for *_, at, _ in rows]), [
+        each for *_, each in rows
+    ]
 
 
 def _cut(spans: list[range], count: int) -> Iterator[list[range]]:

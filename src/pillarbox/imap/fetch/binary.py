@@ -76,9 +76,9 @@ class BinarySizeItem:
     marks_seen = False
     needs = Need.OCTETS
 
-    def column(self, batch: Batch) -> list[int]:
+    def columns(self, batch: Batch) -> tuple[list[int]]:
         """The number of octets, 0 when there is no such part."""
-        return [len(decoded(message, self.path) or b"") for message in batch.messages]
+        return ([len(decoded(message, self.path) or b"") for message in batch.messages],)
 
 
 def _path(cursor: Cursor) -> tuple[tuple[int, ...], bytes]:

@@ -6,7 +6,7 @@ from pillarbox.imap.fetch.item import ITEM, Batch, Item, Literal, Message, Need
 from pillarbox.imap.fetch.recorded import BODY
 from pillarbox.imap.fetch.section import Section, read_partial
 from pillarbox.imap.grammar import Cursor
-from pillarbox.mail.header import select
+from pillarbox.mail.header import select_each
 from pillarbox.mail.summary import CACHED_FIELDS
 
 
@@ -115,14 +115,13 @@ class CachedFieldsItem:
     marks_seen: bool
     needs = Need.LISTED
 
-    def column(self, batch: Batch) -> list[bytes]:
-        """The fields as literals."""
-        names = self.names
-        chosen = [select(listed[2], names) + b"\r\n" for listed in batch.listed]
+    def columns(self, batch: Batch) -> tuple[list[int], list[bytes]]:
+        """The literals' lengths, and the fields. A NUL is sent as in `literal`."""
+        chosen = select_each([listed[2] for listed in batch.listed], self.names)
         if self.partial is not None:
             start, length = self.partial
             chosen = [octets[start : start + length] for octets in chosen]
-        return [b"{%d}\r\n%b" % (len(octets), octets.replace(b"\0", b"\x80")) for octets in chosen]
+        return [len(octets) for octets in chosen], [octets.replace(b"\0", b"\x80") for octets in chosen]
 
 
 def section_item(
@@ -140,7 +139,7 @@ def section_item(
     elif section.text == "HEADER":
         needs = Need.HEADER | Need.RECORD
     elif section.text == "HEADER.FIELDS" and section.names <= CACHED_FIELDS:
-        return CachedFieldsItem(section.names, partial, label.replace(b"%", b"%%") + b" %b", marks_seen)
+        return CachedFieldsItem(section.names, partial, label.replace(b"%", b"%%") + b" {%d}\r\n%b", marks_seen)
     elif section.names:
         kind, needs = FieldsItem, Need.HEADER | Need.RECORD
     elif not section.text:

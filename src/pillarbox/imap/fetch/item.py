@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from pillarbox.imap.grammar import Cursor
 from pillarbox.imap.registry import Registry
-from pillarbox.imap.view import Selected
+from pillarbox.imap.view import Columns, Selected
 from pillarbox.mail.mime import Part, parse_anyway
 from pillarbox.mail.summary import Listed, listed
 from pillarbox.store.api import MessageRecord
@@ -39,9 +39,9 @@ class Message:
 
     record: MessageRecord
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, octets: bytes = b"") -> None:
         self.size = size
-        self.octets = b""
+        self.octets = octets
         self._tree: Part | None = None
 
     @property
@@ -65,13 +65,13 @@ class Batch:
     def __init__(
         self,
         selected: Selected,
-        rows: Sequence[tuple[int, int, int]],
+        columns: Columns,
         records: Sequence[MessageRecord] = (),
         contents: Sequence[bytes] = (),
         listed: Sequence[Listed] | None = None,
     ) -> None:
         self.selected = selected
-        self.numbers, self.uids, self.at = zip(*rows, strict=True)
+        self.numbers, self.uids, self.at = columns
         self.records = records
         self.contents = contents
         self._listed = listed
@@ -89,11 +89,13 @@ class Batch:
         """One by one."""
         if self._messages is None:
             sizes = self.selected.view.sizes
-            self._messages = [Message(sizes[at]) for at in self.at]
-            for message, record in zip(self._messages, self.records, strict=False):
-                message.record = record
-            for message, octets in zip(self._messages, self.contents, strict=False):
-                message.octets = octets
+            if self.contents:
+                self._messages = [Message(sizes[at], octets) for at, octets in zip(self.at, self.contents, strict=True)]
+            else:
+                self._messages = [Message(sizes[at]) for at in self.at]
+            if self.records:
+                for message, record in zip(self._messages, self.records, strict=True):
+                    message.record = record
         return self._messages
 
     @messages.setter
@@ -111,8 +113,8 @@ class Value(Protocol):
     @property
     def template(self) -> bytes: ...
 
-    def column(self, batch: Batch) -> Iterable[object]:
-        """What goes into the template for each message. Raises Refused."""
+    def columns(self, batch: Batch) -> tuple[Iterable[object], ...]:
+        """What goes into each place of the template, for all messages. Raises Refused."""
 
 
 class Literal(ABC):
@@ -149,12 +151,20 @@ class Literal(ABC):
 Item = Value | Literal
 
 
-class Plain:
-    """An item without arguments that is answered from the view."""
+class Plain(ABC):
+    """An item without arguments that is answered from the view, with one value."""
 
     __slots__ = ()
     needs = Need.NOTHING
     marks_seen = False
+
+    def columns(self, batch: Batch) -> tuple[Iterable[object]]:
+        """See Value."""
+        return (self.column(batch),)
+
+    @abstractmethod
+    def column(self, batch: Batch) -> Iterable[object]:
+        """The value for each message. Raises Refused."""
 
 
 class Recorded(Plain):

@@ -30,11 +30,12 @@ _NAME = re.compile(rb"[A-Za-z0-9.]+")
 class Plan:
     """The items of a FETCH, those with short values and those with octets of the message apart. `only_flags`: nothing but
     what `Selected.write_flags` writes. `measures`: a short value needs the whole message. `looks_inside`: the tree of the
-    message's parts is needed."""
+    message's parts is needed. `head` makes a response up to its literals, or to its end, of a number and the short values."""
 
     items: frozenset[Item]
     modifiers: tuple[Modifier, ...]
     values: tuple[Value, ...]
+    head: bytes
     literals: tuple[Literal, ...]
     needs: int
     marks_seen: bool
@@ -70,6 +71,7 @@ def _read(octets: bytes, by_uid: bool, utf8: bool) -> Plan:  # noqa: FBT001 - a 
         items=frozenset(items),
         modifiers=modifiers,
         values=values,
+        head=head_of(values, literals=bool(literals)),
         literals=literals,
         needs=needs,
         marks_seen=any(item.marks_seen for item in items),
@@ -80,6 +82,12 @@ def _read(octets: bytes, by_uid: bool, utf8: bool) -> Plan:  # noqa: FBT001 - a 
 
 
 _kept = lru_cache(maxsize=KEPT)(_read)
+
+
+def head_of(values: tuple[Value, ...], *, literals: bool) -> bytes:
+    """A plan's `head` for these values."""
+    end = b" " if values and literals else b""
+    return b"* %d FETCH (" + b" ".join([value.template for value in values]) + end
 
 
 def _items(cursor: Cursor) -> list[Item]:

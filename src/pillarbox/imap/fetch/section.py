@@ -74,7 +74,7 @@ class Section:
     def chosen(self, header: bytes) -> bytes:
         """What HEADER.FIELDS (.NOT) takes from a header, the empty line included."""
         if self.text == "HEADER.FIELDS":
-            return select(header, self.names) + b"\r\n"
+            return select(header, self.names)
         names = self.names
         return b"".join([f[0] for f in _FIELD.finditer(header) if f[1].lower() not in names]) + b"\r\n"
 
