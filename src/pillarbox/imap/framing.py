@@ -9,7 +9,8 @@ command: what cannot be skipped safely ends the connection. NUL ends it too.
 """
 
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 from pillarbox.imap.errors import Disconnect
 from pillarbox.imap.policy import CommandLimits
@@ -20,8 +21,7 @@ _LITERAL = re.compile(rb"~?\{([0-9]{1,19})(\+?)\}\Z")
 _HTTP = re.compile(rb"(?:GET|POST|HEAD|PUT|DELETE|OPTIONS|CONNECT|TRACE|PATCH|PRI) ")
 
 
-@dataclass(frozen=True, slots=True)
-class Literal:
+class Literal(msgspec.Struct, frozen=True):
     """The client announces `size` octets. `prefix`: the command so far, the announcement included."""
 
     prefix: bytes

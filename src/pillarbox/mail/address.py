@@ -4,11 +4,11 @@ Security: strangers feed this. Parsing is linear and raises only `BadAddress`.
 """
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Self
 
 import idna
+import msgspec
 
 MAX_LOCAL_PART = 64  # RFC 5321 §4.5.3.1.1, octets
 MAX_DOMAIN = 255  # RFC 5321 §4.5.3.1.2, octets
@@ -25,8 +25,7 @@ class BadAddress(ValueError):
     """Not an address by RFC 5321; the message says what is wrong, for people."""
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(msgspec.Struct, frozen=True):
     """A mailbox address. `local_part` is unquoted; `domain` is in its lower-case A-label form."""
 
     local_part: str

@@ -100,8 +100,7 @@ class MailboxInfo(msgspec.Struct, frozen=True):
     uidvalidity: int
 
 
-@dataclass(frozen=True, slots=True)
-class NewMessage:
+class NewMessage(msgspec.Struct, frozen=True):
     """A message for `append`. `internaldate` in epoch seconds, None for now. `replaces` is expunged in the same step."""
 
     spool: Spool
@@ -267,8 +266,7 @@ class Mail(Protocol):
 # --- delivery and the queue -----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(msgspec.Struct, frozen=True):
     """Into one mailbox of one account; a mailbox that is missing is created. `sent_copy`: skip it when the mailbox
     already holds this Message-ID, and mark it as filed by the server. `version`: this mailbox gets these octets instead."""
 

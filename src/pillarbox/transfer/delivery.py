@@ -5,7 +5,7 @@ Used by reception, submission and bounces alike, so that "who gets it" has one a
 Security: an alias may lead anywhere, also to itself; expansion is bounded in depth and breadth.
 """
 
-from dataclasses import dataclass
+import msgspec
 
 from pillarbox.mail.address import Address, BadAddress
 from pillarbox.mail.status import Refused, Reply
@@ -27,8 +27,7 @@ ROLES = frozenset(("postmaster", "abuse"))
 _TOO_WIDE = Reply(451, "4.2.4", "The alias expands to too many addresses; its owner has to mend it")
 
 
-@dataclass(frozen=True, slots=True)
-class Destinations:
+class Destinations(msgspec.Struct, frozen=True):
     """Where mail for an address ends: accounts here, and addresses elsewhere (targets of aliases)."""
 
     accounts: tuple[Account, ...] = ()

@@ -1,8 +1,9 @@
 """Handover: where a message goes, worked out at the moment when it becomes ours."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from types import TracebackType
+
+import msgspec
 
 from pillarbox.mail.address import Address
 from pillarbox.mail.dsn import Action
@@ -18,8 +19,7 @@ _PASSED_ON = ("BODY", "SMTPUTF8", "RET", "ENVID")
 """Parameters of MAIL that the next hop must know, too (RFC 6152 §3, RFC 6531 §3.6, RFC 3461 §5.2.1)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True):
     """Where a message goes: accounts here that can receive, and addresses elsewhere with the parameters of their RCPT; each
     once. `ended`: recipients for whom the notifications that the sender asked for are ours to make, all others the next
     hop's."""

@@ -3,7 +3,8 @@
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+
+import msgspec
 
 from pillarbox.mail.envelope import Envelope, ForwardPath
 from pillarbox.mail.status import Refused, Reply
@@ -27,8 +28,7 @@ _MAX_UNFIT = 1000
 """Senders and full accounts that are remembered: the oldest is forgotten, which costs that sender one more attempt."""
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(msgspec.Struct, frozen=True):
     """A message that passed every check. `queue_id` names it; `now` in epoch seconds; `added` are fields for its top."""
 
     client: Client
@@ -151,7 +151,10 @@ class TransferService(ABC):
         spool = arrival.incoming.seal(top + received + arrival.added)
         own = arrival.incoming.own_version(top + received + arrival.added)
         if own is not None:
-            deliveries = [replace(delivery, version=own) if delivery.sent_copy else delivery for delivery in deliveries]
+            deliveries = [
+                msgspec.structs.replace(delivery, version=own) if delivery.sent_copy else delivery
+                for delivery in deliveries
+            ]
         try:
             await self.store.accept(spool, deliveries, relay, trace_id=queue_id)
         except OverQuota:

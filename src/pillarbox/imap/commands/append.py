@@ -3,8 +3,9 @@
 Messages go to spools as they come, and only after mailbox, size and quota were looked at: before the go-ahead.
 """
 
-from dataclasses import dataclass, replace
 from typing import Self
+
+import msgspec
 
 from pillarbox.imap.commands.copy import no_target
 from pillarbox.imap.errors import BadSyntax, Refused
@@ -56,8 +57,7 @@ async def take_message(cursor: Cursor, size: int, session: Session) -> Spool | N
     return session.store.spool()
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(msgspec.Struct, frozen=True):
     """What is given with one message."""
 
     flags: Flags = NONE
@@ -87,8 +87,7 @@ def _options(cursor: Cursor) -> Options:
 
 
 @command("APPEND", state=State.LOGGED_IN, upload=take_message)
-@dataclass(frozen=True, slots=True)
-class Append:
+class Append(msgspec.Struct, frozen=True):
     """Messages for a mailbox; their octets are in the session's `uploads`, in the same order."""
 
     name: str
@@ -126,7 +125,7 @@ class Append:
                 if copy is not None and copy[1]:
                     known[position] = copy[0]
                 elif copy is not None:
-                    new[position] = replace(message, replaces=copy[0])
+                    new[position] = msgspec.structs.replace(message, replaces=copy[0])
         appended = await mail.append(
             account, self.name, [message for position, message in enumerate(new) if position not in known]
         )

@@ -1,8 +1,9 @@
 """MAIL (RFC 5321 §4.1.1.2) begins a transaction."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Self
+
+import msgspec
 
 from pillarbox.mail.envelope import Envelope
 from pillarbox.mail.status import Refused, Reply
@@ -16,8 +17,7 @@ _OK = Reply(250, "2.1.0", "Sender ok")
 
 
 @command("MAIL", "RFC 5321 §4.1.1.2", when=When.BETWEEN, login=True, utf8=True)
-@dataclass(frozen=True, slots=True)
-class Mail:
+class Mail(msgspec.Struct, frozen=True):
     """Begins a transaction: the reverse-path, where failures are reported, and parameters."""
 
     path: str

@@ -1,8 +1,9 @@
 """RCPT (RFC 5321 §4.1.1.3) adds a recipient."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Self
+
+import msgspec
 
 from pillarbox.mail.address import Address
 from pillarbox.mail.envelope import ForwardPath
@@ -19,8 +20,7 @@ _OK = Reply(250, "2.1.5", "Recipient ok")
 
 
 @command("RCPT", "RFC 5321 §4.1.1.3", when=When.TRANSACTION, utf8=True)
-@dataclass(frozen=True, slots=True)
-class Rcpt:
+class Rcpt(msgspec.Struct, frozen=True):
     """Adds a recipient, or says why this one cannot be."""
 
     path: str

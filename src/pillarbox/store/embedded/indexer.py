@@ -7,7 +7,7 @@ A step never holds up the event loop: the index's own work is done in a thread.
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -17,6 +17,7 @@ from pillarbox.store.api import Progress, StoreError, StoreUnavailable
 from pillarbox.store.embedded import text_index
 from pillarbox.store.embedded.blob_texts import REST, BlobTexts, Read, Row
 from pillarbox.store.embedded.reading import BlobReader
+from pillarbox.store.embedded.rest import Rest
 from pillarbox.store.embedded.schema import query
 from pillarbox.store.embedded.state import State
 from pillarbox.store.embedded.writer import Observer
@@ -61,7 +62,7 @@ class Indexer:
         self._reader: apsw.Connection | None = None
         self._lock = asyncio.Lock()  # one step at a time
         self._waiting = 0  # who want it now
-        self._wanted = asyncio.Event()
+        self._resting = Rest()
         self._mark = 0
         self._listed = True  # there may be something in the list `again`
         self._damage = ""
@@ -316,9 +317,8 @@ class Indexer:
 
     async def _rest(self, took: float) -> None:
         """After work that took so many seconds, which on a busy machine may be long; not while somebody waits."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(0 if self._hurry else REST * took):
-                await self._wanted.wait()
+        if not self._waiting:
+            await self._resting.take(0 if self._hurry else REST * took)
 
     @asynccontextmanager
     async def _soon(self) -> AsyncIterator[None]:
@@ -326,13 +326,11 @@ class Indexer:
         self._hurry += 1
         try:
             self._waiting += 1
-            self._wanted.set()
+            self._resting.end()
             try:
                 await self._lock.acquire()
             finally:
                 self._waiting -= 1
-                if not self._waiting:
-                    self._wanted.clear()
             try:
                 yield
             finally:

@@ -5,14 +5,14 @@ A line that begins with "queue " names the queue entry that a message was relaye
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from pillarbox.store.embedded.changelog import decode_flags, encode_flags
 from pillarbox.store.flags import Flags
 
 
-@dataclass(frozen=True, slots=True)
-class Delivered:
+class Delivered(msgspec.Struct, frozen=True):
     """Into which mailbox a message came, and how."""
 
     address: str
