@@ -23,14 +23,16 @@ def canonical(flag: str) -> str:
 class FlagTable:
     """Numbers for the sets of flags that occur in one mailbox, so that a message's flags are one small integer.
 
-    Keywords are compared without regard to case; the first spelling seen in the mailbox stays.
+    Keywords are compared without regard to case; the first spelling seen in the mailbox stays. `keywords` are those that
+    occurred in it, in order of first use.
     """
 
-    __slots__ = ("_numbers", "_spelling", "encoded", "sets")
+    __slots__ = ("_numbers", "_spelling", "encoded", "keywords", "sets")
 
     def __init__(self) -> None:
         self.sets: list[Flags] = [NONE]
         self.encoded: list[bytes] = [b""]
+        self.keywords: list[str] = []
         self._numbers: dict[Flags, int] = {NONE: 0}
         self._spelling: dict[str, str] = dict(_CANONICAL)
 
@@ -38,7 +40,7 @@ class FlagTable:
         """The number of a set of flags; new sets are added. `sets[number]` and `encoded[number]` lead back."""
         found = self._numbers.get(flags)
         if found is None:
-            spelt = frozenset(self._spelling.setdefault(flag.lower(), flag) for flag in flags)
+            spelt = frozenset(map(self._spelt, flags))
             found = self._numbers.get(spelt)
             if found is None:
                 found = len(self.sets)
@@ -47,7 +49,11 @@ class FlagTable:
                 self._numbers[spelt] = found
         return found
 
-    @property
-    def keywords(self) -> list[str]:
-        """Every keyword that occurred in the mailbox, in order of first use."""
-        return [flag for flag in self._spelling.values() if not flag.startswith("\\")]
+    def _spelt(self, flag: str) -> str:
+        lower = flag.lower()
+        known = self._spelling.get(lower)
+        if known is None:
+            known = self._spelling[lower] = flag
+            if not flag.startswith("\\"):
+                self.keywords.append(flag)
+        return known
