@@ -91,6 +91,10 @@ async def test_quirk_inbox_in_any_case(server: Server) -> None:
         assert (await client.say(f"STATUS {name} (MESSAGES)"))[0] == "* STATUS INBOX (MESSAGES 0)"
     assert (await client.say("CREATE inbox"))[0].startswith("NO [ALREADYEXISTS]")
     assert '* LIST (\\HasNoChildren) "/" INBOX' in await client.say('LIST "" inbox')
+    await client.say("CREATE Inbox/Bills")
+    for command in ('LIST "" "inbox/%"', 'LIST "Inbox/" "*"', 'LIST "" inbox/Bills'):
+        assert '* LIST (\\HasNoChildren) "/" "INBOX/Bills"' in await client.say(command)
+    assert await client.say('LIST "" inbox/bills') == ["OK LIST completed"]
 
 
 async def test_quirk_gmail_wants_a_space_after_plus(server: Server) -> None:
@@ -126,3 +130,15 @@ async def test_quirk_passwords_are_quoted_as_they_are_typed(server: Server, monk
     for password in ('"p\u00e4\u00dfwort \\\\"', "{11+}\r\np\u00e4\u00dfwort \\"):
         assert (await server.connect().say(f"LOGIN {ADDRESS} {password}"))[-1].startswith("OK")
     assert (await server.connect().say(b'LOGIN x "\xff"'))[-1].startswith("BAD")
+
+
+async def test_quirk_k9_searches_for_what_was_typed(server: Server) -> None:
+    client = await server.client("INBOX")
+    await server.store.mail.append(
+        server.account.id, "INBOX", [NewMessage(Spool.of(b"Subject: =?utf-8?q?=C3=85ke?=\r\n\r\nx"))]
+    )
+    await client.say("NOOP")
+    for command in ('UID SEARCH OR SUBJECT "åke" FROM "åke"', "UID SEARCH 1:* NOT DELETED"):
+        assert await client.say(command) == ["* SEARCH 1", "OK SEARCH completed"]
+    latin = 'UID SEARCH CHARSET ISO-8859-1 SUBJECT "åke"'.encode("latin-1")
+    assert await client.say(latin) == ["* SEARCH 1", "OK SEARCH completed"]

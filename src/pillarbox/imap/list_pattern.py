@@ -8,16 +8,19 @@ import re
 
 from pillarbox.store.api import INBOX, SEPARATOR
 
+_BELOW_INBOX = INBOX + SEPARATOR
 _WILDCARDS = re.compile(r"[*%]{2,}")
 
 
 class Pattern:
-    """One pattern. Names are compared exactly, but INBOX in any case."""
+    """One pattern. Names are compared exactly, but INBOX in any case, also as the first level of a longer name."""
 
     __slots__ = ("_any", "_goal", "_letters", "_level", "text")
 
     def __init__(self, text: str) -> None:
         text = _WILDCARDS.sub(lambda run: "*" if "*" in run[0] else "%", text)
+        if text[: len(_BELOW_INBOX)].upper() == _BELOW_INBOX:
+            text = _BELOW_INBOX + text[len(_BELOW_INBOX) :]
         self.text = text
         self._letters: dict[str, int] = {}
         self._any = self._level = 0

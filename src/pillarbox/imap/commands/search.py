@@ -49,8 +49,9 @@ class Search(msgspec.Struct, frozen=True):
                 reading = Reading(cursor)
         else:
             reading = Reading(cursor)
-        if reading.charset.upper() == "UTF-8":
-            cursor.utf8 = True  # clients quote UTF-8 here, although only a literal may hold it in IMAP4rev1
+        cursor.utf8 = (
+            True  # clients quote what was typed, K-9 without a word about the charset; only a literal may hold it
+        )
         keys = [reading.key()]
         while not cursor.at_end:
             cursor.sp()
