@@ -3,9 +3,10 @@
 Security: strangers wrote the message. The text is bounded, and nothing here raises on any octets.
 """
 
-from pillarbox.mail.mime import parse
+from pillarbox.mail.header import FIELD, MAX_HEADER, header_end, unfold
+from pillarbox.mail.mime import RootHeader, parse
 from pillarbox.mail.search_text import folded
-from pillarbox.mail.text import body_texts, header_text
+from pillarbox.mail.text import body_texts, fields_text
 
 MAX_TEXT = 256 * 1024
 """Characters of one message that are worth indexing: a book's chapter. Longer ones are read when they are searched."""
@@ -13,8 +14,14 @@ MAX_TEXT = 256 * 1024
 
 def full_text(octets: bytes) -> tuple[str, bool]:
     """The folded text, and whether it is all of it."""
-    tree = parse(octets)
-    texts = [folded(header_text(octets, 0, tree.body))]
+    end = header_end(octets)
+    header = FIELD.findall(octets, 0, min(end, MAX_HEADER))
+    content: dict[bytes, bytes] = {}
+    for name, value in header:
+        if name[:8].lower() == b"content-":
+            content.setdefault(name.lower(), unfold(value))
+    tree = parse(octets, RootHeader(end, content))
+    texts = [folded(fields_text(header))]
     size = len(texts[0])
     for text in body_texts(octets, tree):
         if size > MAX_TEXT:

@@ -63,11 +63,15 @@ def html_text(source: str) -> str:
 
 def header_text(octets: bytes, start: int, stop: int) -> str:
     """A header's fields, each unfolded and decoded on a line of its own."""
-    found = FIELD.findall(octets, start, min(stop, start + MAX_HEADER))
-    if any(b"=?" in value or not value.isascii() for _, value in found):
-        return "\n".join([f"{name.decode('latin-1')}: {decode_words(unfold(value))}" for name, value in found])
+    return fields_text(FIELD.findall(octets, start, min(stop, start + MAX_HEADER)))
+
+
+def fields_text(header: list[tuple[bytes, bytes]]) -> str:
+    """The same of names and raw values."""
+    if any(b"=?" in value or not value.isascii() for _, value in header):
+        return "\n".join([f"{name.decode('latin-1')}: {decode_words(unfold(value))}" for name, value in header])
     # Nothing to decode: what is the same for all fields is done for all of them at once.
-    return b"\n".join([b"%b: %b" % (name, unfold(value)) for name, value in found]).decode("ascii")
+    return b"\n".join([b"%b: %b" % (name, unfold(value)) for name, value in header]).decode("ascii")
 
 
 def walk(part: Part) -> Iterator[Part]:
