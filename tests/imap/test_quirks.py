@@ -142,3 +142,16 @@ async def test_quirk_k9_searches_for_what_was_typed(server: Server) -> None:
         assert await client.say(command) == ["* SEARCH 1", "OK SEARCH completed"]
     latin = 'UID SEARCH CHARSET ISO-8859-1 SUBJECT "åke"'.encode("latin-1")
     assert await client.say(latin) == ["* SEARCH 1", "OK SEARCH completed"]
+
+
+async def test_quirk_aioimaplib_has_spaces_inside_of_parentheses(server: Server) -> None:
+    client = await server.client("INBOX")
+    for command in (
+        'ID ( "name" "x" )',
+        "STATUS INBOX ( MESSAGES )",
+        "UID FETCH 1 ( FLAGS UID )",
+        "STORE 1:* FLAGS ( )",
+    ):
+        assert (await client.say(command))[-1].startswith("OK"), command
+    for command in ("UID FETCH 1 (  FLAGS)", "UID FETCH 1 (FLAGS  UID)", "UID FETCH 1 (FLAGS  )", "UID FETCH 1 ( )"):
+        assert (await client.say(command))[-1].startswith("BAD"), command

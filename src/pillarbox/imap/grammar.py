@@ -103,16 +103,16 @@ class Cursor:
         return self.position == len(self.octets)
 
     def parenthesised(self, item: Callable[[], T], *, empty: bool = False) -> list[T]:
-        """A list in parentheses, items separated by one space."""
-        self.expect(b"(", "a list in parentheses")
+        """A list in parentheses, items separated by one space. One inside of each parenthesis is forgiven: programs that join
+        words send it, aioimaplib for one."""
+        self.expect(b"(", "a list in parentheses").accept(b" ")
         items: list[T] = []
         if empty and self.accept(b")"):
             return items
         while True:
             items.append(item())
-            if self.accept(b")"):
+            if self.accept(b")") or self.sp().accept(b")"):
                 return items
-            self.sp()
 
     # Words.
 
