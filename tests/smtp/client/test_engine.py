@@ -180,6 +180,18 @@ def test_421_in_the_middle(cut: Cut) -> None:
     assert engine.want is Want.CLOSED
 
 
+def test_a_server_that_leaves_after_refusing_the_sender_has_refused(cut: Cut) -> None:
+    """Outlook.com closes without another word: that is no temporary trouble."""
+    for extensions in ("PIPELINING", ""):
+        engine, tx = client(), message("b@them.test", "c@them.test")
+        ready(engine, extensions, cut)
+        engine.send(tx)
+        engine.out.take()
+        talk(engine, "S: 550 5.7.1 not from you", cut)
+        engine.lost("the server closed the connection")
+        assert codes(tx) == [550, 550]
+
+
 def test_lost_after_the_final_dot_is_no_success(cut: Cut) -> None:
     engine, tx = client(), message()
     ready(engine, "PIPELINING", cut)
