@@ -154,12 +154,11 @@ class PeerCredentials:
         try:
             # One at a time for an account from a block, the delay included: so many guesses at once are as slow as one
             # after another, and of many connections that log in at once only the first has to be verified.
-            with self._access.pair_lines.join(f"{self._block} {candidate.name}") as turn:
-                async with turn:
-                    self._refuse_throttled(candidate)
-                    if await self._is_right(candidate, password):
-                        return self._welcome(await self._access.again(candidate), candidate.hashes)
-                    await self._dismiss(candidate)
+            async with self._access.pair_lines.turn(f"{self._block} {candidate.name}"):
+                self._refuse_throttled(candidate)
+                if await self._is_right(candidate, password):
+                    return self._welcome(await self._access.again(candidate), candidate.hashes)
+                await self._dismiss(candidate)
         except (LineTooLong, Overloaded):
             self._link.emit("login_deferred", name=candidate.shown, reason="too many logins at once")
             raise AuthenticationUnavailable("Too many logins at once; try again in a minute") from None
@@ -172,15 +171,14 @@ class PeerCredentials:
         fingerprint = access.verifier.fingerprint(name, argon2_hash, password)
         valid = access.verifier.recall(fingerprint, access.clock())
         if valid is None:
-            with access.block_lines.join(self._block) as turn:
-                async with turn:
-                    self._refuse_throttled(candidate)
-                    familiar = access.throttle.is_familiar(self._peer, name, access.clock())
-                    valid = await access.verifier.verify(argon2_hash, password, reserved=familiar)
-                    now = access.clock()
-                    access.verifier.remember(fingerprint, now, valid=valid)
-                    if not valid:
-                        access.throttle.failed(self._peer, name, now)
+            async with access.block_lines.turn(self._block):
+                self._refuse_throttled(candidate)
+                familiar = access.throttle.is_familiar(self._peer, name, access.clock())
+                valid = await access.verifier.verify(argon2_hash, password, reserved=familiar)
+                now = access.clock()
+                access.verifier.remember(fingerprint, now, valid=valid)
+                if not valid:
+                    access.throttle.failed(self._peer, name, now)
         return valid
 
     async def scram_keys(self, authcid: str) -> ScramKeys:
