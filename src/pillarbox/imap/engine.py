@@ -18,7 +18,7 @@ from pillarbox.imap.session import Session
 from pillarbox.sasl.api import Credentials
 from pillarbox.store import api
 from pillarbox.store.faults import kind_of
-from pillarbox.wire.engine import BACKLOG_LIMIT, Link, TlsInfo, Want
+from pillarbox.wire.engine import BACKLOG_LIMIT, CLOSE, OCTETS, TLS, Link, TlsInfo
 from pillarbox.wire.outbox import Outbox
 
 load("pillarbox.imap.commands")
@@ -69,7 +69,7 @@ class ImapEngine:
         self.link = link
         self.policy = policy or Policy()
         self.out = Outbox()
-        self.want = Want.OCTETS
+        self.want = OCTETS
         self.session = Session(link, store, credentials, self.policy, self.out, nonce, clock, self._farewell)
         self._framer = Framer()
         self._dialogue: tuple[str, Entry, Dialogue] | None = None
@@ -99,9 +99,9 @@ class ImapEngine:
 
     def receive(self, octets: bytes) -> None:
         """Take octets from the peer."""
-        if self.want is Want.TLS:
-            self.want = Want.CLOSE  # plaintext between STARTTLS and the handshake: someone is in the middle
-        elif self.want is Want.OCTETS:
+        if self.want is TLS:
+            self.want = CLOSE  # plaintext between STARTTLS and the handshake: someone is in the middle
+        elif self.want is OCTETS:
             self._framer.feed(octets)
             self._waiting = False
 
@@ -109,7 +109,7 @@ class ImapEngine:
         """Run what is complete."""
         self._running = True
         try:
-            while self.want is Want.OCTETS and not self._stopping and len(self._framer) and await self._step():
+            while self.want is OCTETS and not self._stopping and len(self._framer) and await self._step():
                 await self.out.drain()
         except Disconnect as reason:
             self._close(str(reason))
@@ -128,11 +128,11 @@ class ImapEngine:
         self.session.leak = None
         self._framer.reset()
         self._bad = 0
-        self.want = Want.OCTETS
+        self.want = OCTETS
 
     def timed_out(self) -> None:
         """Silence for `timeout` seconds."""
-        if self._running or self.want is not Want.OCTETS:
+        if self._running or self.want is not OCTETS:
             return
         if self.session.idling:
             self.out.write(b"* OK Still here\r\n")
@@ -141,7 +141,7 @@ class ImapEngine:
 
     def disconnected(self) -> None:
         """The connection is gone."""
-        self.want = Want.CLOSE
+        self.want = CLOSE
         self.session.end()
         self._framer.reset()
 
@@ -274,7 +274,7 @@ class ImapEngine:
 
     def _finish(self, tag: str, entry: Entry | None, completion: Completion) -> None:
         """Send what is owed and the tagged response."""
-        if completion.then is Want.TLS and len(self._framer):
+        if completion.then is TLS and len(self._framer):
             raise Disconnect("Nothing may follow STARTTLS before TLS")
         if entry is not None:
             self.session.catch_up(expunge=entry.breaks_numbers)
@@ -290,7 +290,7 @@ class ImapEngine:
         self._bad += bad
         if self._bad >= limits.bad_commands_before_login:
             raise Disconnect("Too many bad commands")
-        if self._commands >= limits.commands_before_login and self.want is Want.OCTETS:
+        if self._commands >= limits.commands_before_login and self.want is OCTETS:
             raise Disconnect("Too many commands without a login")
 
     # Literals.
@@ -350,14 +350,14 @@ class ImapEngine:
     def _stop(self, text: str) -> None:
         """Say goodbye as soon as no command is running."""
         self._stopping = text
-        if not self._running and self.want is Want.OCTETS:
+        if not self._running and self.want is OCTETS:
             self._close(text)
             self.out.ring()
 
     def _close(self, text: str) -> None:
-        if self.want is not Want.CLOSE:
+        if self.want is not CLOSE:
             self.out.write(f"* BYE {text}\r\n".encode())
-            self.want = Want.CLOSE
+            self.want = CLOSE
 
 
 def _wrong_state(allowed: State, state: State) -> str:

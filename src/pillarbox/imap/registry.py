@@ -28,6 +28,10 @@ class State(Flag):
     LOGGED_IN = AUTHENTICATED | SELECTED
 
 
+NOT_AUTHENTICATED, AUTHENTICATED, SELECTED = State
+"""For each command: see `wire.engine.OCTETS`."""
+
+
 class Dialogue(Protocol):
     """A command that goes on with the client's next lines (AUTHENTICATE, IDLE)."""
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from pillarbox.imap.errors import Disconnect, Refused
 from pillarbox.imap.policy import Policy
-from pillarbox.imap.registry import State
+from pillarbox.imap.registry import AUTHENTICATED, NOT_AUTHENTICATED, SELECTED, State
 from pillarbox.imap.response import Completion, no
 from pillarbox.imap.view import Selected
 from pillarbox.mail.mime import Part
@@ -71,8 +71,8 @@ class Session:
     def state(self) -> State:
         """Where the session stands."""
         if self.identity is None:
-            return State.NOT_AUTHENTICATED
-        return State.AUTHENTICATED if self.selected is None else State.SELECTED
+            return NOT_AUTHENTICATED
+        return AUTHENTICATED if self.selected is None else SELECTED
 
     @property
     def account(self) -> int:

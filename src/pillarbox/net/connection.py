@@ -18,7 +18,7 @@ from pillarbox.net.fair_queue import LARGE_READ, LARGE_READS, SLICE
 from pillarbox.net.flow_control import WRITE_HIGH, WRITE_LOW, send
 from pillarbox.net.lifeline import Lifeline
 from pillarbox.net.tls import TlsError, TlsLayer
-from pillarbox.wire.engine import BACKLOG_LIMIT, Link, Want
+from pillarbox.wire.engine import BACKLOG_LIMIT, CLOSE, OCTETS, TLS, Link
 from pillarbox.wire.proxy_header import Origin
 
 _UNNAMED = ("", 0)
@@ -123,7 +123,7 @@ class Connection(Lifeline):
         self._flow.resume()
         if self._working or self._closing:
             return
-        if self._engine.backlog and self._engine.want is Want.OCTETS:
+        if self._engine.backlog and self._engine.want is OCTETS:
             self._flush()
             if not self._flow.full:
                 self._work()
@@ -198,11 +198,11 @@ class Connection(Lifeline):
     def _settle(self) -> None:
         """Between two runs of the engine: send, then do what it wants."""
         engine = self._engine
-        self._flush(last=engine.want is Want.CLOSE)
+        self._flush(last=engine.want is CLOSE)
         if engine.out.size:
             return  # no room: resume_writing comes back here
         want = engine.want
-        if want is Want.OCTETS:
+        if want is OCTETS:
             if self._eof:
                 if not (self._flow.full and engine.backlog):
                     self._close()
@@ -211,7 +211,7 @@ class Connection(Lifeline):
                 self._read_paused = False
                 self._transport.resume_reading()
             self._all.wheel.sooner(self, engine.timeout)
-        elif want is Want.TLS:
+        elif want is TLS:
             self._upgrade()
         else:
             self._close()

@@ -16,7 +16,7 @@ from pillarbox.sasl.api import Credentials
 from pillarbox.sasl.registry import fresh_nonce
 from pillarbox.store.api import Store, StoreError
 from pillarbox.store.faults import kind_of
-from pillarbox.wire.engine import Link, TlsInfo, Want
+from pillarbox.wire.engine import CLOSE, OCTETS, TLS, Link, TlsInfo
 from pillarbox.wire.lines import LineBuffer, LineTooLong
 from pillarbox.wire.outbox import Outbox
 
@@ -50,7 +50,7 @@ class Pop3Engine:
         self.link = link
         self.policy = policy or Policy()
         self.out = Outbox()
-        self.want = Want.OCTETS
+        self.want = OCTETS
         self.session = Session(link, store, credentials, self.policy, self.out, locks, nonce, self._account_closed)
         self._lines = LineBuffer(bare_lf=True)  # people type into netcat
         self._running = False
@@ -74,16 +74,16 @@ class Pop3Engine:
 
     def receive(self, octets: bytes) -> None:
         """Take octets from the peer."""
-        if self.want is Want.TLS:
-            self.want = Want.CLOSE  # plaintext between STLS and the handshake: someone is in the middle
-        elif self.want is Want.OCTETS:
+        if self.want is TLS:
+            self.want = CLOSE  # plaintext between STLS and the handshake: someone is in the middle
+        elif self.want is OCTETS:
             self._lines.feed(octets)
 
     async def process(self) -> None:
         """Run what is complete."""
         self._running = True
         try:
-            while self._lines.octets and self.want is Want.OCTETS and not self._stopping and await self._step():
+            while self._lines.octets and self.want is OCTETS and not self._stopping and await self._step():
                 await self.out.drain()
         except Disconnect as reason:
             self._close(str(reason))
@@ -99,17 +99,17 @@ class Pop3Engine:
         self._bad = 0
         self.session.leak = None
         self.session.forget()
-        if self.want is Want.TLS:
-            self.want = Want.OCTETS
+        if self.want is TLS:
+            self.want = OCTETS
 
     def timed_out(self) -> None:
         """Autologout: the connection is closed without a word and without removing messages (RFC 1939 §3)."""
         if not self._running:
-            self.want = Want.CLOSE
+            self.want = CLOSE
 
     def disconnected(self) -> None:
         """The connection is gone: the maildrop is free for the next session at once."""
-        self.want = Want.CLOSE
+        self.want = CLOSE
         self.session.close()
         self._lines.clear()
 
@@ -141,7 +141,7 @@ class Pop3Engine:
                 reply = await self._command(line)
         except Exception as error:
             reply = self._failed(error)
-        if session.then is Want.TLS and len(self._lines):
+        if session.then is TLS and len(self._lines):
             # RFC 2595 §4; what follows STLS in the clear may be anybody's
             self.link.emit("starttls_injection")
             raise Disconnect("Nothing may follow STLS before TLS")
@@ -216,12 +216,12 @@ class Pop3Engine:
     def _stop(self, text: str) -> None:
         """Say goodbye as soon as no command is running."""
         self._stopping = text
-        if not self._running and self.want is Want.OCTETS:
+        if not self._running and self.want is OCTETS:
             self._close(text)
             self.out.ring()
 
     def _close(self, text: str) -> None:
-        if self.want is not Want.CLOSE:
+        if self.want is not CLOSE:
             if text:
                 self.out.write(err(text))
-            self.want = Want.CLOSE
+            self.want = CLOSE

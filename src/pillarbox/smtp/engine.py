@@ -18,7 +18,7 @@ from pillarbox.smtp.policy import Policy
 from pillarbox.smtp.registry import CommandEntry, When
 from pillarbox.smtp.service import Client, MailService
 from pillarbox.smtp.session import Session, StartExchange
-from pillarbox.wire.engine import Link, TlsInfo, Want
+from pillarbox.wire.engine import CLOSE, OCTETS, TLS, Link, TlsInfo
 from pillarbox.wire.lines import LineBuffer, LineTooLong
 from pillarbox.wire.outbox import Outbox
 
@@ -66,7 +66,7 @@ class SmtpEngine:
         start_exchange: StartExchange = sasl.exchange,
     ) -> None:
         self.out = Outbox()
-        self.want = Want.OCTETS
+        self.want = OCTETS
         self._buffer = LineBuffer()
         self._link = link
         self._overlong = False
@@ -94,14 +94,14 @@ class SmtpEngine:
 
     def receive(self, octets: bytes) -> None:
         """See Engine. Octets that come after the engine wanted TLS or the end are not for it."""
-        if self.want is Want.OCTETS:
+        if self.want is OCTETS:
             self._buffer.feed(octets)
 
     async def process(self) -> None:
         """See Engine."""
         self._running = True
         try:
-            while self.want is Want.OCTETS:
+            while self.want is OCTETS:
                 if self._session.reader is not None:
                     if not await self._read_message():
                         break
@@ -122,7 +122,7 @@ class SmtpEngine:
         self._session.forget()
         self._leak = None
         self._link.tls = tls
-        self.want = Want.OCTETS
+        self.want = OCTETS
 
     def timed_out(self) -> None:
         """See Engine."""
@@ -131,7 +131,7 @@ class SmtpEngine:
     def disconnected(self) -> None:
         """See Engine: an unfinished message is forgotten."""
         self._session.forget()
-        self.want = Want.CLOSE
+        self.want = CLOSE
 
     def shutting_down(self) -> None:
         """See Engine. A message that is on its way may still come in."""
@@ -168,7 +168,7 @@ class SmtpEngine:
                 self._overlong = False
                 self._session.continuation = None
                 self._refuse(_TOO_LONG)
-                if self.want is not Want.OCTETS:
+                if self.want is not OCTETS:
                     return None
         return None
 
@@ -291,10 +291,10 @@ class SmtpEngine:
 
     def _leave_if_asked(self) -> None:
         if self._session.leaving:
-            self.want = Want.CLOSE
+            self.want = CLOSE
         elif self._session.starting_tls:
             self._session.starting_tls = False
-            self.want = Want.TLS
+            self.want = TLS
 
     def _account_closed(self) -> None:
         """The account that is logged in was closed, or its password changed: not even a message that is on its way counts."""
@@ -308,8 +308,8 @@ class SmtpEngine:
             self._end(farewell)
 
     def _end(self, reply: Reply) -> None:
-        if self.want is not Want.CLOSE:
+        if self.want is not CLOSE:
             self._link.emit("hung_up", reply=str(reply))
             self._say(reply)
-            self.want = Want.CLOSE
+            self.want = CLOSE
             self._session.reset()
