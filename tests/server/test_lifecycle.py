@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from pillarbox.server.control import call
-from pillarbox.server.lifecycle import notify, raise_file_limit
+from pillarbox.server.lifecycle import TURN, notify, raise_file_limit
 
 PASSWORD = "correct horse battery"
 
@@ -29,7 +29,7 @@ SCRIPT = textwrap.dedent("""
     from pillarbox.server.lifecycle import run
 
     def ready(server):
-        print(json.dumps(server.addresses), flush=True)
+        print(json.dumps(server.addresses | {"switch_interval": sys.getswitchinterval()}), flush=True)
 
     run(load(sys.argv[1]), transcript=Path(sys.argv[2]), ready=ready, reread=lambda: load(sys.argv[1]))
 """)
@@ -126,6 +126,11 @@ def test_life(tmp_path: Path) -> None:
     assert PASSWORD not in everything
     assert "C: " in everything
     assert "LOGIN" in everything
+
+
+def test_threads_take_short_turns(tmp_path: Path) -> None:
+    with _running(tmp_path) as (_, told):
+        assert told["switch_interval"] == pytest.approx(TURN), "else a commit waits 5 ms at each step for a busy loop"
 
 
 def test_a_command_that_does_not_end_is_cut_off(tmp_path: Path) -> None:

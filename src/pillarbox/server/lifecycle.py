@@ -17,6 +17,7 @@ import pwd
 import resource
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable, MutableMapping
 from contextlib import suppress
@@ -41,6 +42,10 @@ RESERVED_FILES = 500
 GARBAGE = 10_000
 """Objects more than at the last look before the collector looks for circles: they are few here, and by Python's own 700 it
 would look at each second message."""
+
+TURN = 0.0002
+"""Seconds for which a thread may run Python code while another one waits to. A commit leaves the interpreter and comes back
+some ten times, for SQLite and the disk; by Python's own 5 ms a busy event loop would let it wait each time."""
 
 Ready = Callable[[Server], None]
 
@@ -178,6 +183,7 @@ async def _serve(server: Server, log: Log, ready: Ready | None, reread: Callable
 
     loop.add_signal_handler(signal.SIGHUP, on_hangup)
     await server.start()
+    sys.setswitchinterval(TURN)
     gc.set_threshold(GARBAGE)
     gc.freeze()  # what is loaded by now stays: collections need not look through it again and again
     notify("READY=1")
