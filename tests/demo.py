@@ -61,8 +61,9 @@ def free_offset() -> int:
 
 
 def environment() -> dict[str, str]:
-    """The child finds the package in this checkout, whether it is installed or not."""
-    return {**os.environ, "PYTHONPATH": str(SOURCE), "PYTHONWARNINGS": "default", "NO_COLOR": "1", "COLUMNS": "160"}
+    """The child finds the package in this checkout, whether it is installed or not, and keeps bytecode, as ordinary ones do."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**kept, "PYTHONPATH": str(SOURCE), "PYTHONWARNINGS": "default", "NO_COLOR": "1", "COLUMNS": "160"}
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.cli.yardstick import smallest_help
 from tests.demo import PASSWORD, environment, free_offset, running_demo
 
 
@@ -40,7 +41,7 @@ def test_warm_start_costs_less_than_a_second(tmp_path: Path) -> None:
     with running_demo(tmp_path / "data") as demo:
         fields = Path(f"/proc/{demo.process.pid}/stat").read_text().rpartition(")")[2].split()
     user, system = int(fields[11]), int(fields[12])  # proc(5): utime, stime
-    assert (user + system) / os.sysconf("SC_CLK_TCK") < 1.0  # seconds of CPU: the same on a busy machine
+    assert (user + system) / os.sysconf("SC_CLK_TCK") < 5 * smallest_help()  # of CPU: a second on an ordinary machine
 
 
 def test_it_makes_and_names_a_folder(tmp_path: Path) -> None:
