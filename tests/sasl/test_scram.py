@@ -182,6 +182,7 @@ async def test_extension_before_the_proof_is_signed_and_ignored() -> None:
         b"r=other,s=W22Z,i=4096",
         b"r=" + CLIENT_NONCE.encode() + b",s=W22Z,i=4096",
         b"r=" + CLIENT_NONCE.encode() + b"x,s=W22Z,i=4095",
+        b"r=" + CLIENT_NONCE.encode() + b"x,s=W22Z,i=200001",
         b"r=" + CLIENT_NONCE.encode() + b"x,s=W22Z,i=99999999999999999999",
         b"r=" + CLIENT_NONCE.encode() + b"x,s=W22Z,i=-4096",
         b"r=" + CLIENT_NONCE.encode() + b"x,s=*,i=4096",

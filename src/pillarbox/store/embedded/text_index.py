@@ -17,7 +17,8 @@ been taken out may be back.
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import apsw
@@ -106,7 +107,7 @@ def prepare(directory: Path, last_blob: int) -> apsw.Connection:
     os.close(os.open(directory / TEXT_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     connection = connect(directory, writer=True)
     try:
-        with connection:
+        with transaction(connection):
             origin = (directory / INDEX_FILE).stat().st_ino
             known = connection.pragma("user_version") == _VERSION
             if not known or connection.execute("SELECT origin FROM progress").get != origin:
@@ -125,6 +126,21 @@ def prepare(directory: Path, last_blob: int) -> apsw.Connection:
         connection.close()
         raise
     return connection
+
+
+@contextmanager
+def transaction(connection: apsw.Connection) -> Iterator[None]:
+    """All or nothing. Raises apsw.Error."""
+    # Not apsw's own `with connection`: it keeps the interpreter's lock while it commits, which is when FTS5 merges. The event
+    # loop stood still for up to three seconds.
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
 
 
 def drop(directory: Path) -> None:
@@ -148,7 +164,7 @@ def add(
 ) -> None:
     """One step forward, wholly or not at all. `unread`: blobs up to the new mark that are to be read whenever they are
     searched. `missing`: those that may still come. Raises apsw.Error."""
-    with connection:
+    with transaction(connection):
         _insert(connection, texts)
         for blobs, table in ((unread, "partial"), (missing, "partial"), (missing, "again")):
             connection.executemany(f"INSERT OR IGNORE INTO {table} VALUES (?)", ((blob,) for blob in blobs))
@@ -158,7 +174,7 @@ def add(
 def replace(connection: apsw.Connection, texts: Sequence[Text], unread: Sequence[int], gone: Sequence[int]) -> None:
     """Blobs of the list `again` are done, wholly or not at all: these texts are theirs now, `unread` are to be read whenever
     they are searched, `gone` are not there. Raises apsw.Error."""
-    with connection:
+    with transaction(connection):
         rows = [(blob,) for blob in (*(blob for blob, *_ in texts), *unread, *gone)]
         for table, key in (("texts", "rowid"), ("partial", "blob"), ("again", "blob")):
             connection.executemany(f"DELETE FROM {table} WHERE {key} = ?", rows)
@@ -178,7 +194,7 @@ _INSERT = "INSERT INTO texts (rowid, text) SELECT value ->> 0, value ->> 1 FROM 
 
 def remove(connection: apsw.Connection, blobs: Sequence[int]) -> None:
     """These blobs are gone. Raises apsw.Error."""
-    with connection:
+    with transaction(connection):
         rows = [(blob,) for blob in blobs]
         for table, key in (("texts", "rowid"), ("partial", "blob"), ("again", "blob")):
             connection.executemany(f"DELETE FROM {table} WHERE {key} = ?", rows)
@@ -186,7 +202,7 @@ def remove(connection: apsw.Connection, blobs: Sequence[int]) -> None:
 
 def redo(connection: apsw.Connection, blobs: Sequence[int]) -> None:
     """Put these blobs into the list `again`, as far as the index knows them. Raises apsw.Error."""
-    with connection:
+    with transaction(connection):
         for table in ("partial", "again"):
             connection.execute(
                 f"INSERT OR IGNORE INTO {table} SELECT value FROM json_each(?) WHERE value <= (SELECT mark FROM progress)",
@@ -274,7 +290,7 @@ def problem(connection: apsw.Connection) -> str:
     """What is wrong with the index as such, by the writer's connection; "" when nothing is. It is read wholly."""
     try:
         found = str(connection.execute("PRAGMA quick_check(1)").get)
-        with connection:
+        with transaction(connection):
             connection.execute("INSERT INTO texts (texts, rank) VALUES ('integrity-check', 0)")
     except DAMAGE as error:
         return str(error)
