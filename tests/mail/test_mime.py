@@ -136,7 +136,8 @@ def test_a_million_parts() -> None:
 
 
 def test_half_a_million_lookalikes() -> None:
-    assert seconds(multipart(b"b", b"\r\n--ba" * 500_000)) < 5
+    octets = multipart(b"b", b"\r\n--ba" * 500_000)
+    assert min(seconds(octets), seconds(octets)) < 2.5
 
 
 def test_nested_until_it_hurts() -> None:

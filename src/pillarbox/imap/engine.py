@@ -201,8 +201,7 @@ class ImapEngine:
             outcome = await command.run(self.session, self.out)
         except Exception as error:
             outcome = self._failed(entry.name, error)
-        self._settle(tag, entry, outcome)
-        if (selected := self.session.selected) is not None and selected.recent_used:
+        if self._settle(tag, entry, outcome):
             await self._keep_recent()
 
     def _recognise(self, octets: bytes) -> tuple[str, Entry, Cursor]:
@@ -231,8 +230,7 @@ class ImapEngine:
             outcome = self._failed(entry.name, error)
         if outcome is not None:
             self._dialogue = None
-            self._settle(tag, entry, outcome)
-            if (selected := self.session.selected) is not None and selected.recent_used:
+            if self._settle(tag, entry, outcome):
                 await self._keep_recent()
         return True
 
@@ -257,13 +255,15 @@ class ImapEngine:
         self.link.emit("internal_error", command=where, error=error)
         self._stopping = "Internal error"
 
-    def _settle(self, tag: str, entry: Entry, outcome: Completion | Dialogue) -> None:
-        """A command ended, or goes on with the client's next line."""
+    def _settle(self, tag: str, entry: Entry, outcome: Completion | Dialogue) -> bool:
+        """A command ended, or goes on with the client's next line. Whether the store is to know what became recent."""
         if not isinstance(outcome, Completion):
             self._dialogue = (tag, entry, outcome)
-            return
+            return False
         self.session.discard_uploads()
         self._finish(tag, entry, outcome)
+        selected = self.session.selected
+        return selected is not None and selected.recent_used
 
     async def _keep_recent(self) -> None:
         """Have the store know what became recent in this session."""

@@ -118,7 +118,7 @@ class Selected:
         ]
 
     def columns(self, spans: list[range]) -> Columns:
-        """The same as columns."""
+        """The messages at these positions, as columns; see `messages`."""
         if self.in_step and len(spans) == 1:
             span = spans[0]
             return range(span.start + 1, span.stop + 1), self.uids[span.start : span.stop], span

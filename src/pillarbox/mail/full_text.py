@@ -3,8 +3,8 @@
 Security: strangers wrote the message. The text is bounded, and nothing here raises on any octets.
 """
 
-from pillarbox.mail.header import FIELD, MAX_HEADER, header_end, unfold
-from pillarbox.mail.mime import RootHeader, parse
+from pillarbox.mail.header import FIELD, MAX_HEADER, header_end
+from pillarbox.mail.mime import RootHeader, first_of_each, parse
 from pillarbox.mail.search_text import folded
 from pillarbox.mail.text import body_texts, fields_text
 
@@ -16,10 +16,7 @@ def full_text(octets: bytes) -> tuple[str, bool]:
     """The folded text, and whether it is all of it."""
     end = header_end(octets)
     header = FIELD.findall(octets, 0, min(end, MAX_HEADER))
-    content: dict[bytes, bytes] = {}
-    for name, value in header:
-        if name[:8].lower() == b"content-":
-            content.setdefault(name.lower(), unfold(value))
+    content = first_of_each([field for field in header if field[0][:8].lower() == b"content-"])
     tree = parse(octets, RootHeader(end, content))
     texts = [folded(fields_text(header))]
     size = len(texts[0])

@@ -5,7 +5,7 @@ raises: beyond a limit the rest of the message is one opaque part. The octets ar
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
@@ -115,11 +115,17 @@ class _Header(NamedTuple):
 
 
 def _read_header(octets: bytes, limit: int = MAX_FIELDS) -> _Header:
-    fields: dict[bytes, bytes] = {}
     found = _CONTENT_FIELD.findall(octets)[:limit] if limit > 0 else []
-    for name, value in found:
-        fields.setdefault(name.lower(), unfold(value))
+    fields = first_of_each(found)
     return _Header(fields, len(found), _content_type(fields))
+
+
+def first_of_each(header: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """The value that counts of each name, unfolded; names in lower case."""
+    first: dict[bytes, bytes] = {}
+    for name, value in header:
+        first.setdefault(name.lower(), unfold(value))
+    return first
 
 
 _usual_header = lru_cache(maxsize=512)(_read_header)

@@ -27,9 +27,8 @@ class Login:
 
     @classmethod
     def parse(cls, cursor: Cursor) -> Self:
-        cursor.utf8 = (
-            True  # clients quote passwords as they are typed, although only a literal may hold UTF-8 in IMAP4rev1
-        )
+        # Clients quote passwords as they are typed, although only a literal may hold UTF-8 in IMAP4rev1.
+        cursor.utf8 = True
         return cls(cursor.sp().text(), Secret(cursor.sp().text()))
 
     async def run(self, session: Session, out: Outbox) -> Completion:

@@ -49,9 +49,8 @@ class Search(msgspec.Struct, frozen=True):
                 reading = Reading(cursor)
         else:
             reading = Reading(cursor)
-        cursor.utf8 = (
-            True  # clients quote what was typed, K-9 without a word about the charset; only a literal may hold it
-        )
+        # Clients quote what was typed, K-9 without a word about the charset, although only a literal may hold UTF-8.
+        cursor.utf8 = True
         keys = [reading.key()]
         while not cursor.at_end:
             cursor.sp()
