@@ -44,18 +44,29 @@ class Demo:
         return (self.directory.parent / f"demo-{self.offset}.out").read_text()
 
 
+_STEP = 13
+"""Multiples of it differ by nothing by which two of PORTS differ, so two offsets never share a port."""
+
+_spoken_for: list[socket.socket] = []
+
+
 def free_offset() -> int:
-    """An offset at which all seven ports are free on loopback. They are below those that the system gives to clients: a server
-    that is started again must not find one of its ports taken by somebody's outgoing connection."""
+    """An offset at which all seven ports are free on loopback, and which no other test gets as long as this process lives: an
+    abstract socket of that name is the mark, for a server binds only later, and again after each restart. The ports are below
+    those that the system gives to clients: none is taken by somebody's outgoing connection."""
     for _ in range(100):
-        offset = random.randint(11_000, 31_000)
+        offset = _STEP * random.randint(11_000 // _STEP, 31_000 // _STEP)
+        mark = socket.socket(socket.AF_UNIX)
         try:
+            mark.bind(f"\0pillarbox-test-ports-{offset}")
             for port in PORTS.values():
                 for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
                     with socket.socket(family) as probe:
                         probe.bind((host, offset + port))
         except OSError:
+            mark.close()
             continue
+        _spoken_for.append(mark)
         return offset
     raise RuntimeError("no seven free ports")
 

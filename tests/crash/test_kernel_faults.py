@@ -15,6 +15,7 @@ from tests.crash.people import body
 from tests.crash.sink import running_sink
 from tests.crash.test_faults import ALICE, House, count, refused
 from tests.crash.test_faults import house as house  # a fixture
+from tests.demo import PORTS, free_offset
 
 pytestmark = pytest.mark.slow
 
@@ -151,8 +152,7 @@ security = "none"
 def test_the_queue_does_not_wait_for_a_clock_that_was_ahead(tmp_path: Path) -> None:
     """A message is put off while the clock is two days ahead; when it is right again, and the server is started again, the
     message goes out."""
-    with socket.create_server(("127.0.0.1", 0)) as reserved:
-        port = reserved.getsockname()[1]
+    port = PORTS["smtp"] + free_offset()
     house = House(tmp_path, AWAY.format(port=port))
     try:
         house.start()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from tests.demo import PORTS, free_offset
 from tests.interop.conftest import message, program
 
 from pillarbox.access.passwords import hash_password
@@ -56,14 +57,6 @@ class Events:
         """No transcripts."""
 
 
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
-
-
 def _configuration(servers: dict[str, tuple[str, int]], ports: dict[str, int], options: str) -> str:
     lines = ["defaults", "  mode tcp", "  timeout connect 5s", "  timeout client 30s", "  timeout server 30s"]
     for name, (host, port) in servers.items():
@@ -86,7 +79,8 @@ async def proxied(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
     await server.start()
     await server.store.directory.add_account(ALICE, hash_password(Secret(PASSWORD)))
     names = ("smtp", "submission", "imaps")
-    ports = dict(zip(names, _free_ports(len(names)), strict=True))
+    offset = free_offset()
+    ports = {name: PORTS[name] + offset for name in names}
     file = tmp_path / "haproxy.cfg"
     servers = {name: server.addresses[name] for name in names}
     file.write_text(_configuration(servers, ports, f"{request.param} check {VERSIONS[request.param]} inter 200"))

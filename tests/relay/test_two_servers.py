@@ -3,7 +3,6 @@
 import asyncio
 import imaplib
 import smtplib
-import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from tests.demo import PORTS, free_offset
 from tests.net.dns_server import DnsServer
 
 from pillarbox.access.passwords import hash_password
@@ -20,25 +20,6 @@ from pillarbox.server.settings import Config, Dns, Listener, Listeners, Relay, T
 from pillarbox.store.api import RecipientState
 
 PASSWORD = "correct horse battery"
-
-
-def common_port(*hosts: str) -> int:
-    """A port that is free on each address: servers find each other at one port, as at 25 in the world."""
-    for _ in range(50):
-        sockets = [socket.socket() for _ in hosts]
-        try:
-            sockets[0].bind((hosts[0], 0))
-            port: int = sockets[0].getsockname()[1]
-            for other, host in zip(sockets[1:], hosts[1:], strict=True):
-                other.bind((host, port))
-        except OSError:
-            continue
-        else:
-            return port
-        finally:
-            for each in sockets:
-                each.close()
-    raise OSError("no port is free on all addresses")
 
 
 @dataclass
@@ -130,7 +111,7 @@ class World:
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     async with DnsServer() as dns:
-        port = common_port("127.0.0.1", "127.0.0.2")
+        port = PORTS["smtp"] + free_offset()  # one port for both: servers find each other at one, as at 25 in the world
         relay = Relay(port=port, first_wait=0.2, longest_wait=0.5)
         here = Site.make("here.test", "127.0.0.1", port, tmp_path / "here", dns, relay)
         there = Site.make("there.test", "127.0.0.2", port, tmp_path / "there", dns, relay)
