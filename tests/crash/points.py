@@ -27,7 +27,7 @@ CALLS = frozenset(
     }
 )
 STATEMENTS = frozenset({"BEGIN", "COMMIT", "ROLLBACK", "VACUUM"})
-_TOOLS = {"sync_folder": "fsync", "write_all": "pwritev", "_link": "link"}
+_TOOLS = {"sync_folder": "fsync", "sync_to_root": "fsync", "write_all": "pwritev", "_link": "link"}
 """Functions of the store that count as the call that they make."""
 
 IN_LIFE = (

@@ -1,29 +1,25 @@
-"""A file layer that writes down what was asked of it, and images of what a power cut would have left.
+"""A file layer that writes down what was asked of it; `aftermath` makes of it what a power cut would have left.
 
 Recorded is what segments do (the calls of `os`), what SQLite does (a VFS) and what is written through Python's files:
-writes, truncations, names, and what was fsynced. An image takes the events up to one of them; of what was not fsynced by then
-it keeps nothing, everything, or any part, the last write maybe torn. The same for names, which only an fsync of their folder
-makes durable.
+writes, truncations, names of files and folders, and what was fsynced.
 """
 
 import builtins
 import io
 import os
-import random
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import apsw
 
-SECTOR = 512
-
 
 @dataclass(slots=True)
 class Event:
-    """`kind`: write, truncate, sync, make, remove, rename, sync-folder, nothing. `mark` is what the recorder's owner said."""
+    """`kind`: write, truncate, sync, make, make-folder, link, remove, rename, sync-folder, nothing. `mark` is what the
+    recorder's owner said; `other` the second name of a link or a rename."""
 
     kind: str
     path: str
@@ -107,7 +103,7 @@ class Recorder:
             patch(os, name, function)
 
     def _wrap_names(self, patch: Callable[[Any, str, Any], None]) -> None:
-        open_, unlink, rename = os.open, os.unlink, os.rename
+        open_, unlink, rename, link = os.open, os.unlink, os.rename, os.link
 
         def opening(path: Any, flags: int, *arguments: Any, **named: Any) -> int:
             with self._lock:
@@ -120,16 +116,35 @@ class Recorder:
                         events = [Event("truncate", os.fspath(path), 0)]
                 return int(self.do(events, lambda: open_(path, flags, *arguments, **named)))
 
-        def unlinking(path: Any, **named: Any) -> None:
-            events = [Event("remove", os.fspath(path), 0)] if self.concerns(os.fspath(path)) else []
-            self.do(events, lambda: unlink(path, **named))
+        def recorded(kind: str, path: Any, dir_fd: int | None, call: Callable[[], None]) -> None:
+            path = os.path.join("" if dir_fd is None else self.path(dir_fd), os.fspath(path))
+            self.do([Event(kind, path, 0)] if self.concerns(path) else [], call)
 
-        def renaming(source: Any, target: Any, **named: Any) -> None:
-            events = [Event("rename", os.fspath(source), 0, other=os.fspath(target))]
-            self.do(events if self.concerns(os.fspath(target)) else [], lambda: rename(source, target, **named))
+        def making(real: Callable[..., None]) -> Callable[..., None]:
+            def mkdir(path: Any, mode: int = 0o777, *, dir_fd: int | None = None) -> None:
+                recorded("make-folder", path, dir_fd, lambda: real(path, mode, dir_fd=dir_fd))
 
-        for name, function in (("open", opening), ("unlink", unlinking), ("rename", renaming), ("replace", renaming)):
-            patch(os, name, function)
+            return mkdir
+
+        def removing(real: Callable[..., None]) -> Callable[..., None]:
+            def remove(path: Any, *, dir_fd: int | None = None) -> None:
+                recorded("remove", path, dir_fd, lambda: real(path, dir_fd=dir_fd))
+
+            return remove
+
+        def naming(kind: str, real: Callable[..., None]) -> Callable[..., None]:
+            def name(source: Any, target: Any, **named: Any) -> None:
+                events = [Event(kind, os.fspath(source), 0, other=os.fspath(target))]
+                self.do(events if self.concerns(os.fspath(target)) else [], lambda: real(source, target, **named))
+
+            return name
+
+        for called, function in (
+            ("open", opening), ("mkdir", making(os.mkdir)), ("link", naming("link", link)),
+            ("unlink", removing(unlink)), ("remove", removing(unlink)), ("rmdir", removing(os.rmdir)),
+            ("rename", naming("rename", rename)), ("replace", naming("rename", rename)),
+        ):  # fmt: skip
+            patch(os, called, function)
 
     def _wrap_files(self, patch: Callable[[Any, str, Any], None]) -> None:
         real = io.open
@@ -228,120 +243,3 @@ class _File(apsw.VFSFile):
             events.append(Event("sync-folder", os.path.dirname(self._path), 0))
             self._folder_too = False
         self._do(events, lambda: super(_File, self).xSync(flags))
-
-
-# What is left
-
-
-@dataclass(slots=True)
-class _Content:
-    """A file's octets that are durable, and what happened to them since."""
-
-    durable: bytearray = field(default_factory=bytearray)
-    pending: list[Event] = field(default_factory=list)
-
-    def sync(self) -> None:
-        for event in self.pending:
-            _apply(self.durable, event)
-        self.pending = []
-
-
-def _apply(octets: bytearray, event: Event) -> None:
-    if event.kind == "truncate":
-        octets[:] = octets[: event.offset].ljust(event.offset, b"\0")
-        return
-    end = event.offset + len(event.octets)
-    if len(octets) < event.offset:
-        octets.extend(bytes(event.offset - len(octets)))
-    octets[event.offset : end] = event.octets
-
-
-class Disk:
-    """What a disk would hold after the events that were `add`ed, if the power failed then."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._now: dict[str, _Content] = {}
-        self._durable: dict[str, _Content] = {}
-        self._made: dict[int, _Content] = {}  # by the event that made it
-        self._pending: list[Event] = []  # names
-
-    def add(self, event: Event) -> None:
-        """This happened, too."""
-        match event.kind:
-            case "write" | "truncate":
-                self._now[event.path].pending.append(event)
-            case "sync":
-                self._now[event.path].sync()
-            case "sync-folder":
-                self._sync_names(event.path)
-            case "nothing":
-                pass
-            case _:
-                self._name(self._now, event)
-                self._pending.append(event)
-
-    def _name(self, names: dict[str, _Content], event: Event) -> None:
-        match event.kind:
-            case "make":
-                names[event.path] = self._made.setdefault(id(event), _Content())
-            case "remove":
-                names.pop(event.path, None)
-            case "rename" if event.path in names:
-                names[event.other] = names.pop(event.path)
-
-    def _sync_names(self, folder: str) -> None:
-        here = [e for e in self._pending if os.path.dirname(e.path) == folder]
-        for event in here:
-            self._name(self._durable, event)
-        self._pending = [e for e in self._pending if e not in here]
-
-    def image(self, target: Path, chance: random.Random) -> str:
-        """Write what might be left into a new folder; returns how it was chosen."""
-        how = chance.choice(["nothing", "everything", "some", "some", "beginning"])
-        names = dict(self._durable)
-        for event in _choose(self._pending, how, chance):
-            self._name(names, event)
-        target.mkdir(parents=True)
-        for path, content in names.items():
-            octets = bytearray(content.durable)
-            kept = _choose(content.pending, how, chance)
-            for event in kept[:-1]:
-                _apply(octets, event)
-            for event in kept[-1:]:
-                _apply(octets, _torn(event, chance))
-            place = target / Path(path).relative_to(self._folder)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes(octets)
-        return how
-
-    def everything(self) -> dict[str, bytes]:
-        """What the files hold if the power does not fail."""
-        found = {}
-        for path, content in self._now.items():
-            octets = bytearray(content.durable)
-            for event in content.pending:
-                _apply(octets, event)
-            found[path] = bytes(octets)
-        return found
-
-
-def _choose(events: list[Event], how: str, chance: random.Random) -> list[Event]:
-    match how:
-        case "nothing":
-            return []
-        case "some":
-            return [e for e in events if chance.random() < 0.5]
-        case "beginning":
-            return events[: chance.randrange(len(events) + 1)]
-        case _:
-            return events
-
-
-def _torn(event: Event, chance: random.Random) -> Event:
-    """Whole, or cut at a sector or at any octet."""
-    size = len(event.octets)
-    cut = chance.choice([size, size, chance.randrange(size + 1), chance.randrange(size + 1) // SECTOR * SECTOR])
-    return (
-        event if event.kind == "truncate" else Event("write", event.path, event.mark, event.offset, event.octets[:cut])
-    )

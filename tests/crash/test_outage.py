@@ -15,9 +15,10 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from tests.crash.aftermath import Disk
 from tests.crash.judge import Judge
 from tests.crash.outage import Recorded, Recording
-from tests.crash.recording import Disk, Event
+from tests.crash.recording import Event
 from tests.crash.server import Child
 from tests.crash.sink import running_sink
 from tests.crash.town import RELAY

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 from tests.crash import load
+from tests.crash.aftermath import Disk
 from tests.crash.ledger import body
-from tests.crash.recording import Disk, Event, Recorder
+from tests.crash.recording import Event, Recorder
 from tests.crash.test_kill import Promises
 
 from pillarbox.store.api import NewMessage

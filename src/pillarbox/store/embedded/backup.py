@@ -24,7 +24,7 @@ from pillarbox.store.embedded import manifest, schema, segments
 from pillarbox.store.embedded.guard import GUARD_FILE, keep_segments
 from pillarbox.store.embedded.incoming import ALONE
 from pillarbox.store.embedded.manifest import CONFIG, DATA, BackupError, File, Manifest
-from pillarbox.store.embedded.place import INCOMING, LOCK_FILE, SEGMENTS, sync_folder
+from pillarbox.store.embedded.place import INCOMING, LOCK_FILE, SEGMENTS, sync_folder, sync_to_root
 from pillarbox.store.embedded.placements import PLACEMENTS_FILE
 from pillarbox.store.embedded.text_index import TEXT_FILE
 
@@ -72,10 +72,11 @@ def back_up(
         except BaseException:
             shutil.rmtree(under_way, ignore_errors=True)
             raise
-        sync_folder(folder)
+        sync_to_root(folder)
         if keep > 0:
             for old in manifest.snapshots(folder)[:-keep]:
                 going = old.rename(folder / f"{_UNFINISHED}{old.name}")
+                sync_folder(folder)  # or a part of it would have the name of a whole one after a power cut
                 shutil.rmtree(going)
     return folder / name
 

@@ -2,7 +2,6 @@
 
 import fcntl
 import os
-from contextlib import suppress
 from pathlib import Path
 
 from pillarbox.store.api import StoreError
@@ -43,9 +42,7 @@ class Place:
         for folder in (place.segments, place.incoming):
             folder.mkdir(mode=0o700, exist_ok=True)
         os.close(os.open(directory / INDEX_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        sync_folder(directory)
-        with suppress(PermissionError):  # somebody else's: then the directory was made before us, for us
-            sync_folder(directory.parent)
+        sync_to_root(directory)
         return place
 
     def release(self) -> None:
@@ -60,3 +57,17 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sync_to_root(folder: Path) -> None:
+    """Make the names in a folder durable, its own, and those of the folders above it: whoever made them may have been killed
+    before they were. Ends where a file system does, or at a folder that is somebody else's: that was there before us."""
+    folder = folder.resolve()
+    sync_folder(folder)
+    for lower in (folder, *folder.parents):
+        if os.path.ismount(lower):
+            return
+        try:
+            sync_folder(lower.parent)
+        except PermissionError:
+            return

@@ -16,7 +16,7 @@ from pillarbox.store.api import Progress, StoreError
 from pillarbox.store.embedded import manifest, schema
 from pillarbox.store.embedded.backup import pieces
 from pillarbox.store.embedded.manifest import DATA, BackupError, File, Manifest
-from pillarbox.store.embedded.place import SEGMENTS, sync_folder
+from pillarbox.store.embedded.place import SEGMENTS, sync_folder, sync_to_root
 from pillarbox.store.embedded.store import EmbeddedStore
 
 _COUNTED = {
@@ -148,7 +148,7 @@ def restore(snapshot: Path, data: Path, *, progress: Progress = _nobody_waits) -
         raise
     finally:
         os.close(ours)
-    sync_folder(data.parent)
+    sync_to_root(data.parent)
     return problems
 
 
