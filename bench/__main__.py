@@ -31,7 +31,7 @@ _fresh = itertools.count()
 
 def _run(runner: asyncio.Runner, row: Workload, stack: Stack, folder: Path) -> Meter:
     if row.accounts:
-        stack = type(stack)(folder / f"fresh{next(_fresh)}", row.accounts)
+        stack = stack.fresh(folder / f"fresh{next(_fresh)}", row.accounts, indexed=row.indexed)
         stack.start()
     meter = Meter(stack)
     try:

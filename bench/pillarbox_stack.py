@@ -55,6 +55,10 @@ class Pillarbox(Stack):
         self.ports = {name: free_port() for name in ("smtp", "submissions", "imap", "imaps", "pop3", "pop3s")}
         self.relay_port = free_port()
 
+    def fresh(self, directory: Path, accounts: int, *, indexed: bool) -> "Pillarbox":
+        """Another; the index is always there."""
+        return Pillarbox(directory, accounts)
+
     def start(self) -> None:
         """Make the accounts, write the configuration and start; returns when every port answers."""
         self.directory.mkdir()
@@ -85,6 +89,10 @@ class Pillarbox(Stack):
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+
+    def index_octets(self) -> int:
+        """Of the full-text index."""
+        return sum(path.stat().st_size for path in (self.directory / "data").glob("text.sqlite*"))
 
     async def _make_accounts(self) -> None:
         store = await EmbeddedStore.open(self.directory / "data")

@@ -59,12 +59,17 @@ class Stack:
     """A running mail server: its ports and what it uses."""
 
     name = ""
+    directory: Path
     ports: dict[str, int]
     roots: list[int]
     ca: Path
     accounts: int
     relay_port: int
     """Of loopback: where mail for other domains is handed to."""
+
+    def fresh(self, directory: Path, accounts: int, *, indexed: bool) -> "Stack":
+        """One more of its kind, not started yet. `indexed`: one that keeps an index of the text of what it stores."""
+        raise NotImplementedError
 
     def start(self) -> None:
         """Start; returns when every port answers."""
@@ -77,6 +82,10 @@ class Stack:
     def waiting(self) -> int:
         """Messages accepted and not yet in a mailbox."""
         return 0
+
+    def index_octets(self) -> int:
+        """What the index of texts takes on the disk; 0: there is none."""
+        raise NotImplementedError
 
     def cpu(self) -> float:
         """CPU seconds used since the start."""

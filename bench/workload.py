@@ -63,18 +63,27 @@ class Workload:
     """When given, each round gets a fresh server with so many accounts."""
     rounds: int = 1_000
     """At most so many, however many are asked for: of what takes minutes and averages by itself."""
+    indexed: bool = False
+    """Whether a fresh server is one that keeps an index of texts."""
 
 
 WORKLOADS: dict[str, Workload] = {}
 
 
 def workload(
-    name: str, title: str, unit: str, *, goal: float = 0, accounts: int = 0, rounds: int = 1_000
+    name: str,
+    title: str,
+    unit: str,
+    *,
+    goal: float = 0,
+    accounts: int = 0,
+    rounds: int = 1_000,
+    indexed: bool = False,
 ) -> Callable[[Body], Body]:
     """Register a coroutine function as a row."""
 
     def register(run: Body) -> Body:
-        WORKLOADS[name] = Workload(name, title, unit, run, goal, accounts, rounds)
+        WORKLOADS[name] = Workload(name, title, unit, run, goal, accounts, rounds, indexed)
         return run
 
     return register

@@ -2,5 +2,5 @@
 
 from importlib import import_module
 
-for _name in ("smtp", "relay", "store", "listing", "search", "pop3", "mixed", "idle"):
+for _name in ("smtp", "relay", "store", "listing", "search", "pop3", "mixed", "indexed", "idle"):
     import_module(f"bench.workloads.{_name}")

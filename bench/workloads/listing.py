@@ -21,14 +21,19 @@ _LISTING = (
 _full: set[tuple[str, str]] = set()
 
 
+async def append_all(session: Imap, size: int = SIZE) -> None:
+    """The corpus into INBOX, fifty messages at a time."""
+    mail = corpus(size)
+    for start in range(0, size, 50):
+        await session.append("INBOX", mail[start : start + 50])
+
+
 async def filled(stack: Stack, address: str = BIG, size: int = SIZE) -> int:
     """Fill an account's INBOX once, by APPEND, and wait until the server has done what it does behind that, such as an
     index, which the row "fill" counts; returns how many messages it has."""
     if (stack.name, address) not in _full:
         session = await Imap.login(stack, address)
-        mail = corpus(size)
-        for start in range(0, size, 50):
-            await session.append("INBOX", mail[start : start + 50])
+        await append_all(session, size)
         await session.logout()
         await quiet(stack)
         _full.add((stack.name, address))
@@ -56,11 +61,10 @@ _fresh = iter(range(81, 99))
 
 @workload("fill", "APPEND of 10,000, and what follows behind (ours: full-text index)", "message", rounds=9)
 async def fill(stack: Stack, meter: Meter) -> None:
-    mail = corpus(SIZE)
+    corpus(SIZE)  # made before
     session = await Imap.login(stack, account(next(_fresh)))
     meter.begin()
-    for start in range(0, SIZE, 50):
-        await session.append("INBOX", mail[start : start + 50])
+    await append_all(session)
     await quiet(stack)
     meter.end(SIZE)
     await session.logout()
