@@ -9,6 +9,7 @@ from pillarbox.imap.search import program
 from pillarbox.imap.search.column import Column, Columns, field_text
 from pillarbox.imap.search.text_keys import HeaderHas, header_key
 from pillarbox.mail.header import values_of
+from pillarbox.mail.kept_fields import without_table
 from pillarbox.mail.search_text import folded
 from pillarbox.mail.summary import Summary
 from pillarbox.store.api import MessageRecord, NewMessage
@@ -37,7 +38,7 @@ def message(source: random.Random, number: int) -> bytes:
 
 
 def record(uid: int, header: bytes) -> MessageRecord:
-    return MessageRecord(uid, Summary(fields=header), "", "", 0, "", filed_by_server=False)
+    return MessageRecord(uid, Summary(kept=without_table(header)), "", "", 0, "", filed_by_server=False)
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -5,7 +5,7 @@ Adding fields is for our own values: a name or value that would start a new fiel
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -69,21 +69,12 @@ def _selector(names: frozenset[bytes]) -> re.Pattern[bytes]:
 
 def select(header: bytes, names: frozenset[bytes]) -> bytes:
     """The raw fields of these names (lower case) in order, line ends included, and an empty line behind them."""
-    return select_each((header,), names)[0]
-
-
-def select_each(headers: Iterable[bytes], names: frozenset[bytes]) -> list[bytes]:
-    """The same of many headers, for less."""
-    find_runs = _selector(names).findall
-    selected: list[bytes] = []
-    for header in headers:
-        lines = b"\n" + header
-        found = find_runs(lines)
-        if found and header[-1] != 0x0A and lines.endswith(b"\n" + found[-1]):
-            found[-1] = found[-1].removesuffix(b"\r") + b"\r"  # the last line has no end
-        found.append(b"\r\n")
-        selected.append(b"\n".join(found))
-    return selected
+    lines = b"\n" + header
+    found: list[bytes] = _selector(names).findall(lines)
+    if found and header[-1] != 0x0A and lines.endswith(b"\n" + found[-1]):
+        found[-1] = found[-1].removesuffix(b"\r") + b"\r"  # the last line has no end
+    found.append(b"\r\n")
+    return b"\n".join(found)
 
 
 def value_of(header: bytes, name: bytes) -> bytes | None:

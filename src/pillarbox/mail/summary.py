@@ -9,49 +9,47 @@ from itertools import islice
 
 import msgspec
 
+from pillarbox.mail import kept_fields
 from pillarbox.mail.body_structure import MAX_FIELDS, body_structure
 from pillarbox.mail.date import parse_date
 from pillarbox.mail.envelope_item import envelope
 from pillarbox.mail.header import FIELD, MAX_HEADER, header_end, unfold
+from pillarbox.mail.kept_fields import KINDS
 from pillarbox.mail.mime import Laborious, Part, RootHeader, parse
 from pillarbox.mail.text import one_line, part_text, walk
-
-CACHED_FIELDS = frozenset(
-    b"from to cc bcc sender reply-to subject date message-id in-reply-to references content-type mime-version "
-    b"content-transfer-encoding content-language list-id list-post list-unsubscribe list-unsubscribe-post precedence "
-    b"auto-submitted importance x-priority priority received-spf authentication-results dkim-signature newsgroups "
-    b"return-path delivered-to disposition-notification-to x-mailer user-agent x-spam-status x-spam-flag "
-    b"autocrypt resent-date resent-from resent-to organization".split()
-)
-"""Names (lower case) of the header fields that are kept apart: what clients ask for in HEADER.FIELDS."""
 
 
 class Summary(msgspec.Struct, frozen=True, gc=False):
     """`envelope` and `bodystructure` are in IMAP's form (RFC 9051 §7.5.2), ready to send, parentheses included.
 
-    `fields`: the header fields of CACHED_FIELDS as they stand in the message, folded, each with its line end, in order.
-    `header_size`: octets of the header with the empty line. `message_id`: with angle brackets, "" if there is none.
-    `sent`: the Date field in epoch seconds, None if there is none. `preview`: the start of the text, for people.
+    `kept`: the header fields that listings show, as in `kept_fields`. `header_size`: octets of the header with the empty line.
+    `message_id`: with angle brackets, "" if there is none. `sent`: the Date field in epoch seconds, None if there is none.
+    `preview`: the start of the text, for people.
 
     A msgspec structure because thousands are made for one listing, at a tenth of a frozen dataclass's cost.
     """
 
     envelope: bytes = b"(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)"
     bodystructure: bytes = b'("TEXT" "PLAIN" ("CHARSET" "US-ASCII") NIL NIL "7BIT" 0 0 NIL NIL NIL NIL)'
-    fields: bytes = b""
+    kept: bytes = kept_fields.NONE
     header_size: int = 0
     message_id: str = ""
     sent: int | None = None
     preview: str = ""
 
+    @property
+    def fields(self) -> bytes:
+        """The kept fields as they stand in the message, folded, each with its line end, in order."""
+        return kept_fields.octets_of(self.kept)
+
 
 Listed = tuple[bytes, bytes, bytes, int]
-"""What listings show of a summary: envelope, bodystructure, fields, header_size. A bare tuple: the cheapest there is."""
+"""What listings show of a summary: envelope, bodystructure, kept, header_size. A bare tuple: the cheapest there is."""
 
 
 def listed(summary: Summary) -> Listed:
     """A summary's part that listings show."""
-    return summary.envelope, summary.bodystructure, summary.fields, summary.header_size
+    return summary.envelope, summary.bodystructure, summary.kept, summary.header_size
 
 
 _MESSAGE_ID = re.compile(rb"<[^<>\r\n]{1,995}>")
@@ -71,24 +69,27 @@ def summarise(octets: bytes, *, brief: bool = False) -> Summary:
     end = header_end(octets)
     header: dict[bytes, list[bytes]] = {}
     content: dict[bytes, bytes] = {}
-    cached: list[bytes] = []
+    kinds: list[int] = []
+    kept: list[bytes] = []
     for whole, name, value in _WHOLE_FIELD.findall(octets, 0, min(end, MAX_HEADER))[:MAX_FIELDS]:
         name = name.lower()
-        if name in CACHED_FIELDS:
+        kind = KINDS.get(name)
+        if kind is not None:
             header.setdefault(name, []).append(value)
-            cached.append(whole)
+            kinds.append(kind)
+            kept.append(whole)
         if name.startswith(b"content-"):
             content.setdefault(name, unfold(value))
     tree = parse(octets, RootHeader(end, content), brief=brief)
-    if cached and not cached[-1].endswith(b"\n"):
-        cached.append(b"\r\n")
+    if kept and not kept[-1].endswith(b"\n"):
+        kept[-1] = kept[-1].removesuffix(b"\r") + b"\r\n"
     message_id = header.get(b"message-id")
     date = header.get(b"date")
     sent = parse_date(unfold(date[0])) if date else None
     return Summary(
         envelope=envelope(header),
         bodystructure=body_structure(octets, tree),
-        fields=b"".join(cached),
+        kept=kept_fields.keep(kinds, kept),
         header_size=tree.body,
         message_id=_identifier(message_id[0]) if message_id else "",
         sent=None if sent is None else sent.seconds,
@@ -109,11 +110,12 @@ def summarise_anyway(
     except Exception as error:  # whatever it is: nobody foresaw it
         failed(error)
     end = header_end(octets)
-    found = list(islice(FIELD.finditer(octets, 0, min(end, MAX_HEADER)), MAX_FIELDS))
+    found = islice(FIELD.finditer(octets, 0, min(end, MAX_HEADER)), MAX_FIELDS)
+    kept = [field[0] for field in found if field[1].lower() in KINDS and field[0].endswith(b"\n")]
     structure = b'("TEXT" "PLAIN" ("CHARSET" "UTF-8") NIL NIL "8BIT" %d %d NIL NIL NIL NIL)'
     return Summary(
         bodystructure=structure % (len(octets) - end, octets.count(b"\n", end)),
-        fields=b"".join(field[0] for field in found if field[1].lower() in CACHED_FIELDS and field[0].endswith(b"\n")),
+        kept=kept_fields.without_table(b"".join(kept)),
         header_size=end,
         message_id=message_id_of(octets),
     )

@@ -27,10 +27,12 @@ def test_a_summary_comes_back(summary: Summary) -> None:
     assert summaries.unpack(summaries.pack(summary)) == summary
 
 
-@pytest.mark.parametrize("octets", [b"", b"\1", b"\2" + bytes(32)])
+@pytest.mark.parametrize("octets", [b"", b"\1", b"\0" + bytes(32), b"\3" + bytes(32), b"\2" + bytes(33)])
 def test_what_is_no_summary_is_refused(octets: bytes) -> None:
     with pytest.raises(ValueError, match="summary"):
         summaries.unpack(octets)
+    with pytest.raises(ValueError, match="summary"):
+        summaries.unpack_listed([octets])
 
 
 @given(st.lists(st.tuples(uids, uids, flags)))

@@ -6,8 +6,7 @@ from pillarbox.imap.fetch.item import ITEM, Batch, Item, Literal, Message, Need
 from pillarbox.imap.fetch.recorded import BODY
 from pillarbox.imap.fetch.section import Section, read_partial
 from pillarbox.imap.grammar import Cursor
-from pillarbox.mail.header import select_each
-from pillarbox.mail.summary import CACHED_FIELDS
+from pillarbox.mail.kept_fields import KINDS, choose_each
 
 
 def literal(label: bytes, octets: bytes, pieces: list[bytes]) -> None:
@@ -117,7 +116,7 @@ class CachedFieldsItem:
 
     def columns(self, batch: Batch) -> tuple[list[int], list[bytes]]:
         """The literals' lengths, and the fields. A NUL is sent as in `literal`."""
-        chosen = select_each([listed[2] for listed in batch.listed], self.names)
+        chosen = choose_each([listed[2] for listed in batch.listed], self.names)
         if self.partial is not None:
             start, length = self.partial
             chosen = [octets[start : start + length] for octets in chosen]
@@ -138,7 +137,7 @@ def section_item(
         kind, needs = SectionItem, Need.OCTETS
     elif section.text == "HEADER":
         needs = Need.HEADER | Need.RECORD
-    elif section.text == "HEADER.FIELDS" and section.names <= CACHED_FIELDS:
+    elif section.text == "HEADER.FIELDS" and section.names <= KINDS.keys():
         return CachedFieldsItem(section.names, partial, label.replace(b"%", b"%%") + b" {%d}\r\n%b", marks_seen)
     elif section.names:
         kind, needs = FieldsItem, Need.HEADER | Need.RECORD

@@ -79,7 +79,7 @@ class Batch:
 
     @property
     def listed(self) -> Sequence[Listed]:
-        """Envelope, bodystructure, fields and header size of each."""
+        """Envelope, bodystructure, kept fields and header size of each."""
         if self._listed is None:
             self._listed = [listed(record.summary) for record in self.records]
         return self._listed

@@ -11,7 +11,7 @@ from pillarbox.imap.search.column import field_text
 from pillarbox.imap.search.key import KEY, Key, MessageKey, Reading
 from pillarbox.imap.search.scope import Candidate, Cost
 from pillarbox.mail.header import values_of
-from pillarbox.mail.summary import CACHED_FIELDS
+from pillarbox.mail.kept_fields import KINDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +25,11 @@ class HeaderHas(MessageKey):
     @property
     def cost(self) -> Cost:
         """The record, for the fields that are kept apart."""
-        return Cost.RECORD if self.name in CACHED_FIELDS else Cost.HEADER
+        return Cost.RECORD if self.name in KINDS else Cost.HEADER
 
     def accepts(self, candidate: Candidate) -> bool:
         """Decode only where the octets do not say no."""
-        header = candidate.record.summary.fields if self.name in CACHED_FIELDS else candidate.header
+        header = candidate.record.summary.fields if self.name in KINDS else candidate.header
         if self.probe and self.probe not in header.lower() and b"=?" not in header and header.isascii():
             return False
         return any(self.is_in(value) for value in values_of(header, self.name))
@@ -43,7 +43,7 @@ class HeaderHas(MessageKey):
     @property
     def has_column(self) -> bool:
         """Whether a column of the mailbox can answer."""
-        return self.name in CACHED_FIELDS and "\0" not in self.needle
+        return self.name in KINDS and "\0" not in self.needle
 
 
 @dataclass(frozen=True, slots=True)
