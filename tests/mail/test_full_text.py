@@ -4,7 +4,6 @@ import pytest
 
 from pillarbox.mail.full_text import full_text
 from pillarbox.mail.mime import parse
-from pillarbox.mail.search_text import folded
 from pillarbox.mail.text import body_texts, header_text
 
 _PARTS = b"\r\n--b\r\nContent-Type: text/html; charset=utf-8\r\n\r\n<p>One \xc3\xa9</p>\r\n--b\r\n\r\nTwo\r\n--b--\r\n"
@@ -29,7 +28,7 @@ _PARTS = b"\r\n--b\r\nContent-Type: text/html; charset=utf-8\r\n\r\n<p>One \xc3\
 def test_it_is_the_header_and_what_is_to_be_read_in_the_parts(message: bytes) -> None:
     tree = parse(message)
     texts = [header_text(message, 0, tree.body), *body_texts(message, tree)]
-    assert full_text(message) == ("\n".join(map(folded, texts)), True)
+    assert full_text(message) == ("\n".join(texts), True)
 
 
 def test_a_header_with_nothing_to_decode_reads_as_one_that_has() -> None:

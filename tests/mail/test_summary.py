@@ -155,10 +155,24 @@ def test_preview_is_short() -> None:
         ("1 < 2 > 0", "1 < 2 > 0"),
         ("&lt;p&gt;", "<p>"),
         ('<a href="x">link</a>s', "links"),
+        ("1<TD\nx=y>2</Td>3", "1\n2\n3"),
+        ("p<b>l</b><Span>a</Span><pa>i<h7>n", "plain"),
     ],
 )
 def test_html(source: str, text: str) -> None:
     assert html_text(source) == text
+
+
+BLOCKS = (
+    "address", "article", "blockquote", "br", "center", "dd", "div", "dl", "dt", "figure", "footer", "form", "h1", "h6",
+    "header", "hr", "li", "main", "nav", "ol", "option", "p", "pre", "section", "table", "tbody", "td", "tfoot", "th", "thead",
+    "title", "tr", "ul",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [case(name) for name in BLOCKS for case in (str.lower, str.upper, str.title)])
+def test_every_block_of_html_stands_on_lines_of_its_own(name: str) -> None:
+    assert html_text(f"a<{name}>b</{name} >c<{name}x>d") == "a\nb\ncd"
 
 
 @pytest.mark.parametrize("piece", ["<", "<a", "<!--", "<script", "<script></script", "</p", "&", "&#", "<p ", "\n"])

@@ -97,11 +97,21 @@ async def test_every_message_that_holds_a_needle_is_named(seed: int, home: Embed
 def test_an_entry_has_the_trigrams_of_every_piece_of_its_text(seed: int) -> None:
     source = random.Random(seed)
     for _ in range(100):
-        text = "".join(source.choices('ab1"é日\ud800\0 \n\u2003', k=source.randrange(3, 40)))
+        text = "".join(source.choices('abA1"éÉ日İßﬃ¨\u0301\u0327\ud800\0 \n\u2003', k=source.randrange(3, 40)))
         entry = text_index.entry(text)
+        text = folded(text)
         start = source.randrange(len(text))
         query = text_index.terms(text[start : start + source.randrange(1, 12)])
         assert all(each[1:-1].replace('""', '"') in entry for each in (query.split(" AND ") if query else ()))
+
+
+@pytest.mark.parametrize(
+    "text", ["The the THE", "The \u201cthe\u201d the Käse kÄse", "ΣΊΣΥΦΟΣ Σ", "x\u00a8y e\u0301 É"]
+)
+def test_an_entry_has_each_word_of_the_folded_text_once(text: str) -> None:
+    words = text_index._exchanged(folded(text)).split()
+    assert set(text_index.entry(text).split()) == set(words)
+    assert text_index.entry(f"{text} {text}").count(" ") == text_index.entry(text).count(" ")
 
 
 async def test_short_words_are_told_apart(home: EmbeddedStore) -> None:

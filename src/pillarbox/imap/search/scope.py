@@ -1,7 +1,7 @@
 """What a search looks at: the mailbox as it is when the search begins, and one message after another."""
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from enum import IntEnum
 
 from pillarbox.imap.message_set import MessageSet
@@ -70,7 +70,7 @@ class Candidate:
     """One message that is looked at. `header` and `octets` are there when a key's cost says so. What several keys need is
     worked out once."""
 
-    __slots__ = ("_body", "_header_text", "_tree", "header", "octets", "record")
+    __slots__ = ("_body", "_header_text", "_more", "_tree", "header", "octets", "record")
 
     def __init__(self, record: MessageRecord, header: bytes = b"", octets: bytes = b"") -> None:
         self.record = record
@@ -78,7 +78,8 @@ class Candidate:
         self.octets = octets
         self._tree: Part | None = None
         self._header_text: str | None = None
-        self._body: list[str] | None = None
+        self._body: list[str] = []
+        self._more: Iterator[str] | None = None
 
     @property
     def tree(self) -> Part:
@@ -95,8 +96,11 @@ class Candidate:
         return self._header_text
 
     @property
-    def body(self) -> list[str]:
-        """The decoded texts of the body, folded for comparison."""
-        if self._body is None:
-            self._body = [folded(text) for text in body_texts(self.octets, self.tree)]
-        return self._body
+    def body(self) -> Iterator[str]:
+        """The decoded texts of the body, folded for comparison; each is decoded when somebody gets to it."""
+        yield from self._body
+        if self._more is None:
+            self._more = body_texts(self.octets, self.tree)
+        for text in self._more:
+            self._body.append(folded(text))
+            yield self._body[-1]

@@ -24,6 +24,7 @@ from pathlib import Path
 import apsw
 import msgspec
 
+from pillarbox.mail.search_text import folded
 from pillarbox.store.embedded.schema import INDEX_FILE
 
 TEXT_FILE = "text.sqlite"
@@ -73,11 +74,17 @@ _INK = re.compile(r"[!-~]+")
 
 
 def entry(text: str) -> str:
-    """What the index is given of a folded text: its words, each once and in no order, a space around each."""
+    """What the index is given of a text: its words, folded, each once and in no order, a space around each."""
     text = text.replace("\0", " ")  # NUL would end it
-    if not text.isascii():
-        text = text.encode("utf-8", "replace").decode()  # half a surrogate pair
-    return _exchanged(f" {' '.join(set(text.split()))} ")
+    if text.isascii():
+        return _exchanged(f" {' '.join(set(folded(text).split()))} ")
+    # Folding and exchanging are dear with other letters than ASCII's, which few words of most languages have. No word is folded
+    # otherwise for its neighbours: a space has no accents.
+    words = set(text.split())
+    plain = [word for word in words if word.isascii()]
+    words.difference_update(plain)
+    others = folded(" ".join(words)).encode("utf-8", "replace").decode()  # half a surrogate pair
+    return f" {_exchanged(folded(' '.join(plain)))} {_exchanged(others)} "
 
 
 def _exchanged(text: str) -> str:
