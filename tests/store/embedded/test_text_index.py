@@ -212,10 +212,13 @@ async def test_what_cannot_be_indexed_wholly_always_counts(home: EmbeddedStore) 
     long = b"Subject: long\r\n\r\n" + b"words and words \r\n" * (MAX_TEXT // 16) + b"the end\r\n"
     assert full_text(long)[1] is False
     huge = b"Subject: huge\r\n\r\n" + b"x" * (blob_texts.MAX_MESSAGE + 1)
-    uids = await put(home, [long, huge, b"Subject: short\r\n\r\nwords\r\n"])
+    swollen = "Subject: swollen\r\n\r\n{}\r\n".format("\ufdfa" * 50_000).encode()  # eighteen letters each, once folded
+    assert full_text(swollen)[1] is True
+    assert len(text_index.entry(full_text(swollen)[0])) < 1.1 * text_index.MAX_ENTRY
+    uids = await put(home, [long, huge, swollen, b"Subject: short\r\n\r\nwords\r\n"])
     await home.accept(Spool.of(b"Subject: out\r\n\r\nwords\r\n"), [], Relay("Q1", "", [("bob@example.net", {})]))
     await home.indexer.catch_up()
-    assert await may_hold(home, "the end") == uids[:2]
+    assert await may_hold(home, "the end") == uids[:3]
     assert await may_hold(home, "short") == uids
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pillarbox.mail.full_text import full_text
 from pillarbox.store.api import StoreError
 from pillarbox.store.embedded.reading import BlobReader, Place
-from pillarbox.store.embedded.text_index import Text, entry
+from pillarbox.store.embedded.text_index import MAX_ENTRY, Text, entry
 from pillarbox.store.embedded.writer import Observer
 
 STEP_OCTETS = 4 * 1024 * 1024
@@ -95,4 +95,5 @@ class BlobTexts:
 
 def _entry(blob: int, octets: bytes) -> Text:
     text, is_whole = full_text(octets)
-    return blob, entry(text), is_whole
+    words = entry(text)
+    return blob, words, is_whole and len(words) < MAX_ENTRY

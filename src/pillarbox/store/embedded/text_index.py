@@ -43,6 +43,10 @@ DAMAGE = (
 )
 """Errors that say that the file is not what was written; all others are the disk's or the machine's trouble."""
 
+MAX_ENTRY = 512 * 1024
+"""Characters of one entry. A text has half of that at most, but folding makes eighteen letters of one (U+FDFA); what is as long
+as this may have been cut."""
+
 _MAX_TERMS = 16  # trigrams of a long needle that are looked up: more exclude hardly any message
 
 _HASH_SIZE = 16 * 1024 * 1024  # octets that FTS5 collects before it writes: all of a step
@@ -83,7 +87,7 @@ def entry(text: str) -> str:
     words = set(text.split())
     plain = [word for word in words if word.isascii()]
     words.difference_update(plain)
-    others = folded(" ".join(words)).encode("utf-8", "replace").decode()  # half a surrogate pair
+    others = folded(" ".join(words))[:MAX_ENTRY].encode("utf-8", "replace").decode()  # half a surrogate pair
     return f" {_exchanged(folded(' '.join(plain)))} {_exchanged(others)} "
 
 
