@@ -12,6 +12,7 @@ from pathlib import Path
 from bench.stack import DOMAIN, PASSWORD, Stack, account, certificate, free_port
 from pillarbox.access.passwords import hash_password
 from pillarbox.sasl.secret import Secret
+from pillarbox.server.control import NAME, call
 from pillarbox.store.embedded import EmbeddedStore
 
 _CONFIG = """
@@ -89,6 +90,11 @@ class Pillarbox(Stack):
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+
+    def behind(self) -> int:
+        """Of all accounts: the index rests between its steps, on a busy machine for seconds."""
+        status = call(self.directory / "data" / NAME, "index_status", {}) or {}
+        return sum(each["waiting"] for each in status["accounts"])
 
     def index_octets(self) -> int:
         """Of the full-text index."""

@@ -83,6 +83,10 @@ class Stack:
         """Messages accepted and not yet in a mailbox."""
         return 0
 
+    def behind(self) -> int:
+        """Messages that are in a mailbox and not yet in an index that is filled behind that with pauses."""
+        return 0
+
     def index_octets(self) -> int:
         """What the index of texts takes on the disk; 0: there is none."""
         raise NotImplementedError

@@ -110,7 +110,8 @@ async def settle(stack: Stack, seconds: float = 120) -> None:
 
 
 async def quiet(stack: Stack, *, share: float = 0.02, patience: float = 300.0) -> None:
-    """Wait until the server uses less than this share of a CPU for a second, so that work behind delivery is not counted."""
+    """Wait until the server uses less than this share of a CPU for a second and its index has everything, so that work behind
+    delivery is not counted."""
     until = time.monotonic() + patience
     calm = 0
     while time.monotonic() < until:
@@ -118,5 +119,7 @@ async def quiet(stack: Stack, *, share: float = 0.02, patience: float = 300.0) -
         await asyncio.sleep(0.25)
         calm = calm + 1 if (stack.cpu() - before) / 0.25 < share else 0
         if calm == 4:
-            return
+            if not await asyncio.to_thread(stack.behind):
+                return
+            calm = 0
     print(f"  {stack.name} is still busy after {patience:.0f} s", flush=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from bench.stack import Stack
-from bench.workload import Meter, Workload
+from bench.workload import Meter, Workload, quiet
 from bench.workloads import indexed
 from bench.workloads.indexed import holding
 
@@ -72,6 +72,19 @@ def test_a_row_gets_the_server_that_it_asks_for(with_index: bool, tmp_path: Path
         program._run(runner, row, Idle(tmp_path), tmp_path)
     assert [each.indexed for each in seen] == [with_index]
     assert not seen[0].running
+
+
+async def test_a_pause_of_the_index_is_not_its_end(tmp_path: Path) -> None:
+    class Resting(Idle):
+        left = 2
+
+        def behind(self) -> int:
+            self.left -= 1
+            return self.left
+
+    server = Resting(tmp_path)
+    await quiet(server)
+    assert server.left == 0
 
 
 async def test_a_server_that_has_no_index_fails_the_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
