@@ -88,7 +88,8 @@ def measured(folder: Path, arguments: argparse.Namespace) -> int:
                 report.write(report.figures(meters, WORKLOADS), arguments.output or RESULTS)
     for stack in stacks:
         stack.stop()
-    print(report.table(report.figures(meters, WORKLOADS)))
+    rows = report.figures(meters, WORKLOADS)
+    print(report.table(rows) + report.by_kind(rows))
     print(json.dumps({"rows": len(meters), "failed": failed}))
     return 1 if failed else 0
 

@@ -5,10 +5,10 @@ import json
 import platform
 import statistics
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from bench.workload import WORKLOADS, Meter, Workload
+from bench.workload import WORKLOADS, Meter, Workload, percentile
 
 OURS = "Pillarbox"
 
@@ -32,6 +32,8 @@ class Figure:
     ours_rate: float
     theirs_rate: float
     extra: str
+    kinds: dict[str, list[float]] = field(default_factory=dict)
+    """Where there are several kinds of operation: p50 and p99 of ours, of theirs, milliseconds."""
 
 
 def _median(meters: list[Meter], what: str, *arguments: int) -> float:
@@ -63,10 +65,22 @@ def figures(measured: Mapping[str, Mapping[str, list[Meter]]], rows: Mapping[str
                 f"{ratios[0]:.1f}-{ratios[-1]:.1f}" if ratios else "", row.goal,
                 _median(ours, "percentile", 50), _median(ours, "percentile", 99),
                 _median(theirs, "percentile", 50), _median(theirs, "percentile", 99),
-                rate(ours), rate(theirs), extra,
+                rate(ours), rate(theirs), extra, _kinds(ours, theirs),
             )
         )  # fmt: skip
     return out
+
+
+def _kinds(ours: list[Meter], theirs: list[Meter]) -> dict[str, list[float]]:
+    """All rounds of a side together: of some kinds one round has few."""
+    return {
+        kind: [
+            percentile([seconds for m in meters for seconds in m.by_kind.get(kind, ())], which)
+            for meters in (ours, theirs)
+            for which in (50, 99)
+        ]
+        for kind in (ours or theirs)[0].by_kind
+    }
 
 
 def _us(value: float) -> str:
@@ -107,6 +121,18 @@ def table(rows: list[Figure]) -> str:
     return "\n".join(f"| {line} |" for line in lines)
 
 
+def by_kind(rows: list[Figure]) -> str:
+    """A small table below for each row of several kinds of operation."""
+    out = ""
+    for r in rows:
+        if r.kinds:
+            out += f"\n\nLatencies of {r.title}, p50 / p99 ms:\n\n| operation | Pillarbox | peers |\n|---|---|---|"
+            for kind, (p50, p99, their_p50, their_p99) in r.kinds.items():
+                peers = f"{their_p50:.1f} / {their_p99:.1f}" if their_p50 else ""
+                out += f"\n| {kind} | {p50:.1f} / {p99:.1f} | {peers} |"
+    return out
+
+
 def write(rows: list[Figure], folder: Path) -> None:
     """Write results.json, results.md and ratio.png; rows that exist but were not measured now stay as they were."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -118,7 +144,8 @@ def write(rows: list[Figure], folder: Path) -> None:
     (folder / "results.md").write_text(
         "# Pillarbox against Postfix + Dovecot\n\n"
         "Server CPU (user + system, whole process tree) per operation, medians; ratio = theirs / ours.\n"
-        f"CPython {platform.python_version()}, {platform.system()}; IMAP and POP3 inside TLS on both sides.\n\n{table(rows)}\n"
+        f"CPython {platform.python_version()}, {platform.system()}; IMAP and POP3 inside TLS on both sides.\n\n"
+        f"{table(rows)}{by_kind(rows)}\n"
     )
     _chart([r for r in rows if r.ratio], folder / "ratio.png")
 

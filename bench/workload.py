@@ -22,6 +22,8 @@ class Meter:
     server_cpu: float = 0.0
     client_cpu: float = 0.0
     latencies: list[float] = field(default_factory=list)
+    by_kind: dict[str, list[float]] = field(default_factory=dict)
+    """The same latencies, in rows of several kinds of operation."""
     extra: dict[str, float] = field(default_factory=dict)
     _start: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
@@ -37,6 +39,11 @@ class Meter:
         self.server_cpu += self.stack.cpu() - server
         self.operations += operations
 
+    def took(self, kind: str, seconds: float) -> None:
+        """One operation of a kind took so long."""
+        self.latencies.append(seconds)
+        self.by_kind.setdefault(kind, []).append(seconds)
+
     @property
     def cost(self) -> float:
         """Server CPU per operation, microseconds."""
@@ -44,9 +51,12 @@ class Meter:
 
     def percentile(self, which: int) -> float:
         """Latency percentile, milliseconds."""
-        if len(self.latencies) < 2:
-            return 0.0
-        return statistics.quantiles(self.latencies, n=100)[which - 1] * 1e3
+        return percentile(self.latencies, which)
+
+
+def percentile(latencies: list[float], which: int) -> float:
+    """In milliseconds; of too few 0."""
+    return statistics.quantiles(latencies, n=100)[which - 1] * 1e3 if len(latencies) > 1 else 0.0
 
 
 @dataclass(frozen=True)

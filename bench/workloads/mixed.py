@@ -67,7 +67,7 @@ async def mixed(stack: Stack, meter: Meter) -> None:
             for what in rng.choices(names, weights, k=COMMANDS):
                 start = time.perf_counter()
                 await one(session, what, rng)
-                meter.latencies.append(time.perf_counter() - start)
+                meter.took(what, time.perf_counter() - start)
             await session.logout()
 
     await quiet(stack)  # what the preparation left to do is none of the load
