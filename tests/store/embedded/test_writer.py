@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -189,6 +190,27 @@ async def test_who_stops_waiting_does_not_stop_the_commit(store: EmbeddedStore, 
         await task
     await store.accept(Spool.of(message(2)), [Delivery(alice)])
     assert list((await store.mail.open(alice, "INBOX")).uids) == [1, 2]
+
+
+async def test_the_next_operation_finds_a_commit_that_is_done_without_a_round_of_the_loop(
+    store: EmbeddedStore, alice: int
+) -> None:
+    told: list[Change] = []
+    store.changes.watch(alice, told.append)
+    first = asyncio.create_task(store.accept(Spool.of(message(1)), [Delivery(alice)]))
+    while not store._writer._running:
+        await asyncio.sleep(0)
+    while store._writer._done is None:
+        time.sleep(0.001)  # the loop is busy with others
+    assert told == []
+    second = store.commit(lambda batch: batch.count("account"))
+    second.send(None)
+    assert len(told) == 1
+    second.close()
+    await first
+    await store.accept(Spool.of(message(2)), [Delivery(alice)])
+    assert list((await store.mail.open(alice, "INBOX")).uids) == [1, 2]
+    assert len(told) == 2  # the thread's own call found nothing left
 
 
 async def test_a_watcher_that_raises_costs_nobody_an_answer(store: EmbeddedStore, alice: int) -> None:

@@ -66,6 +66,7 @@ class Writer:
         self.operations = 0
         self.on_garbage: Callable[[], None] | None = None
         self.on_grown: Callable[[Mailbox], None] = lambda _mailbox: None
+        self._done: tuple[Batch, list[_Operation], BaseException | None] | None = None  # set by the thread
         self._alone = 0  # so many operations are committed one by one: together they failed
         self._idle = asyncio.Event()
         self._idle.set()
@@ -80,6 +81,7 @@ class Writer:
             raise StoreUnavailable("the store is closed")
         future: asyncio.Future[object] = self._loop.create_future()
         self._waiting.append(_Operation(plan, future))
+        self._collect()
         if not self._running and not self._scheduled:
             self._scheduled = True
             self._idle.clear()
@@ -156,12 +158,20 @@ class Writer:
         except BaseException as e:
             error = e
         self.commits.note(perf_counter() - began)  # nobody else writes there
+        self._done = batch, operations, error
         try:
-            self._loop.call_soon_threadsafe(self._finish, batch, operations, error)
+            self._loop.call_soon_threadsafe(self._collect)
         except RuntimeError:  # the loop is closed: nobody is left to be told
             pass
 
     # Consequences, on the event loop
+
+    def _collect(self) -> None:
+        """Take what the thread has done, if it has. The next operation asks, too: a busy loop comes to what the thread called
+        only after everybody who has sent something, and all whose commit is done would wait for them."""
+        if (done := self._done) is not None:
+            self._done = None
+            self._finish(*done)
 
     def _finish(self, batch: Batch, operations: list[_Operation], error: BaseException | None) -> None:
         self._running = False
