@@ -251,3 +251,20 @@ async def test_a_renamed_mailbox_stays_open(server: Server) -> None:
     client, other = await server.client("Drafts"), await server.client()
     assert await other.say("RENAME Drafts Entwurf") == ["OK RENAME completed"]
     assert await client.say("STORE 1 FLAGS (\\Seen)") == ["* 1 FETCH (FLAGS (\\Seen \\Recent))", "OK STORE completed"]
+
+
+@pytest.mark.parametrize("remembered", [True, False])
+async def test_many_are_gone_here_and_there(server: Server, remembered: bool) -> None:
+    """What one pass through the mailbox finds, from the journal or without it."""
+    await fill(server, 600)
+    one, two = await server.client("INBOX"), await server.client("INBOX")
+    gone = list(range(2, 601, 3))
+    await one.say(f"UID STORE {','.join(map(str, gone))} +FLAGS.SILENT (\\Deleted)")
+    told = [f"* {number} EXPUNGE" for number in reversed(gone)]
+    assert await one.say("EXPUNGE") == [*told, "OK EXPUNGE completed"]
+    if not remembered:
+        for _ in range(JOURNAL_LENGTH):
+            await one.say("STORE 1 +FLAGS.SILENT (\\Seen)")
+            await one.say("STORE 1 -FLAGS.SILENT (\\Seen)")
+    assert (await two.say("NOOP"))[: len(told)] == told
+    assert (await two.say("UID SEARCH UID 1:9"))[0] == "* SEARCH 1 3 4 6 7 9"

@@ -1,5 +1,6 @@
 """The contract of every home: messages in mailboxes; UIDs, flags, modseqs, copies, quota."""
 
+import asyncio
 from collections.abc import Sequence
 
 import pytest
@@ -301,3 +302,25 @@ async def test_counts_of_the_view(store: Store, alice: int) -> None:
     await store.mail.store_flags(alice, view.mailbox, [2], StoreMode.ADD, frozenset({"\\Deleted", "blue"}))
     assert (view.unseen, view.deleted, view.count("blue")) == (1, 1, 1)
     assert "blue" in view.flag_table.keywords
+
+
+async def test_many_here_and_there(store: Store, alice: int) -> None:
+    """So many that they are looked for in one pass; STORE, COPY, EXPUNGE, and what a further change in the same breath sees."""
+    view, uids = await put(store, alice, "INBOX", 4000)
+    third, gone = uids[1::3], set(uids[1::3])
+    stored = store.mail.store_flags(alice, view.mailbox, third, StoreMode.ADD, frozenset({"\\Deleted"}))
+    both = store.mail.store_flags(alice, view.mailbox, uids[::2], StoreMode.ADD, frozenset({"\\Seen"}))
+    assert [list(done.changed) for done in await asyncio.gather(stored, both)] == [third, uids[::2]]
+    for uid in uids[:20]:
+        assert view.flags_of(uid) == {"\\Deleted"} & {"\\Deleted" * (uid in gone)} | {"\\Seen"} & {"\\Seen" * (uid % 2)}
+    copied = await store.mail.copy(alice, view.mailbox, third, "Archive")
+    assert (list(copied.source), list(copied.target)) == (third, list(range(1, len(third) + 1)))
+    archive = await store.mail.open(alice, "Archive")
+    for old, new in zip(third[:20], copied.target, strict=False):
+        assert archive.flags_of(new) == view.flags_of(old)
+        assert await store.mail.octets(alice, archive.mailbox, new) == message(old - 1)
+    assert list(await store.mail.expunge(alice, view.mailbox, uids)) == third
+    assert list(view.uids) == [uid for uid in uids if uid not in gone]
+    backwards = list(reversed(view.uids[::2]))
+    assert list((await store.mail.copy(alice, view.mailbox, backwards, "Archive")).source) == backwards
+    assert list(archive.sizes[-3:]) == [len(message(uid - 1)) for uid in backwards[-3:]]

@@ -3,6 +3,7 @@
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
+from itertools import pairwise
 
 import msgspec
 
@@ -66,13 +67,9 @@ def encode_set(numbers: Sequence[int]) -> str:
     """Numbers as a sequence-set, runs as ranges; the order is kept (COPYUID needs it), so ascending input is shortest."""
     if not numbers:
         return ""
-    parts: list[str] = []
-    first = last = numbers[0]
-    for number in numbers[1:]:
-        if number == last + 1:
-            last = number
-            continue
-        parts.append(f"{first}:{last}" if first != last else str(first))
-        first = last = number
-    parts.append(f"{first}:{last}" if first != last else str(first))
-    return ",".join(parts)
+    ends = [numbers[0]]
+    for before, after in pairwise(numbers):
+        if after != before + 1:
+            ends += (before, after)
+    ends.append(numbers[-1])
+    return ",".join([f"{a}:{b}" if a != b else str(a) for a, b in zip(ends[::2], ends[1::2], strict=True)])

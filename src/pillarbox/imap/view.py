@@ -10,6 +10,8 @@ Invariants: sequence number = position in the snapshot + 1. The snapshot without
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
+from itertools import compress
+from operator import not_
 
 from pillarbox.imap.errors import BadSyntax
 from pillarbox.imap.message_set import MessageSet
@@ -158,7 +160,8 @@ class Selected:
             return
         # From the end, so that no number shifts under the next one.
         if gone:
-            out.write("".join([f"* {position + 1} EXPUNGE\r\n" for position in reversed(gone)]).encode())
+            numbers = tuple([position + 1 for position in reversed(gone)])
+            out.write(("* %d EXPUNGE\r\n" * len(numbers) % numbers).encode())
         self.uids = view.uids
         self.count -= len(gone)
         self._expunged_up_to = view.highestmodseq
@@ -173,12 +176,15 @@ class Selected:
                     break
                 if isinstance(change, MessagesExpunged):
                     expunged.update(change.uids)
-            gone = sorted(number - 1 for uid in expunged if (number := self.number(uid)))
+            if len(expunged) > MANY:
+                gone = list(compress(range(count), map(expunged.__contains__, uids)))
+            else:
+                gone = sorted(number - 1 for uid in expunged if (number := self.number(uid)))
             left = count - len(gone)
             if left <= len(view.uids) and (left == 0 or view.uids[left - 1] == self._last_but(gone)):
                 return gone
         alive = set(view.uids)
-        return [position for position in range(count) if uids[position] not in alive]
+        return list(compress(range(count), map(not_, map(alive.__contains__, uids))))
 
     def _last_but(self, gone: list[int]) -> int:
         """The UID of the last message that is not gone."""

@@ -24,6 +24,7 @@ thousands of views are kept."""
 
 _MANY_FLAGS = 1000
 _MANY_RUNS = 64  # beyond it, one pass over all messages is cheaper than moving the rest for each run
+_INVERTED = bytes([1]) + bytes(255)
 
 
 class MailboxView:
@@ -120,6 +121,27 @@ class MailboxView:
         self.uidnext = max(self.uidnext, uid + 1)
         self.highestmodseq = max(self.highestmodseq, modseq)
 
+    def add_all(self, messages: Sequence[tuple[int, Flags, int, int]], modseq: int) -> None:
+        """Messages more, ascending: (uid, flags, size, internaldate) of each."""
+        if len(messages) == 1:
+            uid, flags, size, internaldate = messages[0]
+            self.add(uid, flags, modseq, size, internaldate)
+            return
+        uids, sets, sizes, internaldates = zip(*messages, strict=True)
+        known = {flags: self.flag_table.number(flags) for flags in dict.fromkeys(sets)}
+        numbers = array("I", map(known.__getitem__, sets))
+        if self._counts is not None:
+            self._counts.update(numbers)
+        if self._octets is not None:
+            self._octets += sum(sizes)
+        self.uids.extend(uids)
+        self.flags.extend(numbers)
+        self.modseqs.extend(array("Q", [modseq]) * len(uids))
+        self.sizes.extend(sizes)
+        self.internaldates.extend(internaldates)
+        self.uidnext = max(self.uidnext, uids[-1] + 1)
+        self.highestmodseq = max(self.highestmodseq, modseq)
+
     def set_flags(self, changes: Iterable[tuple[int, int]], modseq: int) -> None:
         """New flags of messages: (index, number in flag_table)."""
         for i, number in changes:
@@ -130,37 +152,49 @@ class MailboxView:
             self.modseqs[i] = modseq
         self.highestmodseq = max(self.highestmodseq, modseq)
 
-    def set_run(self, first: int, last: int, number: int, modseq: int) -> None:
-        """The same new flags for every message whose UID is in this range."""
-        start = bisect_left(self.uids, first)
-        length = bisect_right(self.uids, last) - start
-        self._uncount(self.flags[start : start + length])
-        if self._counts is not None:
-            self._counts[number] += length
-        self.flags[start : start + length] = array("I", [number]) * length
-        self.modseqs[start : start + length] = array("Q", [modseq]) * length
+    def set_runs(self, runs: Sequence[tuple[int, int, int]], modseq: int) -> None:
+        """New flags of every message whose UID is in one of these ranges: (first, last, number in flag_table)."""
+        if len(runs) > _MANY_RUNS:
+            self._counts = None  # counting again is cheaper
+        uids, flags, modseqs, counts = self.uids, self.flags, self.modseqs, self._counts
+        for first, last, number in runs:
+            start = bisect_left(uids, first)
+            stop = bisect_right(uids, last, start) if first != last else start + (first in uids[start : start + 1])
+            if stop == start + 1:
+                if counts is not None:
+                    counts[flags[start]] -= 1
+                    counts[number] += 1
+                flags[start], modseqs[start] = number, modseq
+            elif stop > start:
+                self._uncount(flags[start:stop])
+                if self._counts is not None:
+                    self._counts[number] += stop - start
+                flags[start:stop] = array("I", [number]) * (stop - start)
+                modseqs[start:stop] = array("Q", [modseq]) * (stop - start)
         self.highestmodseq = max(self.highestmodseq, modseq)
 
     def remove(self, uids: Sequence[int], modseq: int) -> None:
         """These messages are gone: new arrays, the old ones stay with the sessions that still hold them."""
         runs = self._runs_of(uids)
-        for start, stop in runs:
-            self._uncount(self.flags[start:stop])
+        if runs is None:
+            going = bytes(map(set(uids).__contains__, self.uids))
+            staying = going.translate(_INVERTED)
+            self._uncount(array("I", compress(self.flags, going)))
             if self._octets is not None:
-                self._octets -= sum(self.sizes[start:stop])
-        kept = None
-        if len(runs) > _MANY_RUNS:
-            kept = bytearray(b"\1") * len(self.uids)
+                self._octets -= sum(compress(self.sizes, going))
+        else:
             for start, stop in runs:
-                kept[start:stop] = bytes(stop - start)
+                self._uncount(self.flags[start:stop])
+                if self._octets is not None:
+                    self._octets -= sum(self.sizes[start:stop])
         for name in ("uids", "flags", "modseqs", "sizes", "internaldates"):
             old = getattr(self, name)
-            if kept is not None:
-                setattr(self, name, array(old.typecode, compress(old, kept)))
-                continue
-            new = old[:]
-            for start, stop in reversed(runs):
-                del new[start:stop]
+            if runs is None:
+                new = array(old.typecode, compress(old, staying))
+            else:
+                new = old[:]
+                for start, stop in reversed(runs):
+                    del new[start:stop]
             setattr(self, name, new)
         self.highestmodseq = max(self.highestmodseq, modseq)
 
@@ -173,8 +207,13 @@ class MailboxView:
         else:
             self._counts.subtract(flags)
 
-    def _runs_of(self, uids: Sequence[int]) -> list[tuple[int, int]]:
-        """Where these UIDs are, as ranges of neighbouring positions."""
+    def _runs_of(self, uids: Sequence[int]) -> list[tuple[int, int]] | None:
+        """Where these UIDs are, as ranges of neighbouring positions; None when they are many, here and there."""
+        if len(uids) > _MANY_RUNS:
+            start = self.index(uids[0])
+            stop = start + len(uids)
+            neighbours = start >= 0 and self.uids[start:stop].tolist() == list(uids)
+            return [(start, stop)] if neighbours else None
         runs: list[tuple[int, int]] = []
         for i in sorted({i for uid in uids if (i := self.index(uid)) >= 0}):
             if runs and runs[-1][1] == i:

@@ -8,15 +8,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import apsw
+import msgspec
 
 from pillarbox.store.api import OverQuota, StoreUnavailable
 from pillarbox.store.changes import Change
-from pillarbox.store.embedded.changelog import Run, encode_runs, encode_uids
+from pillarbox.store.embedded.changelog import Run, encode_flags, encode_runs, encode_uids
 from pillarbox.store.embedded.segments import RECORD_HEADER, SegmentLog, record_header
 from pillarbox.store.embedded.state import Mailbox, Owner, State
 from pillarbox.store.embedded.steps import Added, Expunged, Flagged, Step
+from pillarbox.store.flags import Flags
 
 Row = Sequence[object]
+
+_json = msgspec.json.Encoder()
 
 TRY_LATER = "the store cannot be written now ({}): try again later"
 
@@ -64,6 +68,25 @@ class OwnerDraft:
         return self.modseq
 
 
+@dataclass(slots=True)
+class CopiedRows:
+    """Messages of one mailbox that become messages of another, with these flags: the rows are made of the old ones."""
+
+    target: int
+    first: int
+    modseq: int
+    now: int
+    source: int
+    uids: Sequence[int]
+    flags: Sequence[Flags]
+
+    def row(self) -> Row:
+        """The parameters of _COPY; for so many messages they are worth making beside the event loop."""
+        texts = {flags: encode_flags(flags) for flags in set(self.flags)}
+        pairs = list(zip(self.uids, map(texts.__getitem__, self.flags), strict=True))
+        return self.target, self.first, self.modseq, self.now, _json.encode(pairs).decode(), self.source
+
+
 class Batch:
     """What is staged for one commit. `version` grows with everything staged."""
 
@@ -77,9 +100,9 @@ class Batch:
         self.live: dict[int, int] = {}
         self.blobs: list[Row] = []
         self.messages: list[Row] = []
-        self.copies: list[Row] = []
-        self.changes: list[Row] = []
-        self.expunges: list[Row] = []
+        self.copies: list[CopiedRows] = []
+        self.changes: list[Flagged] = []
+        self.expunges: list[tuple[Expunged, int, str | None]] = []  # when, by which session
         self.created: list[Mailbox] = []
         self.statements: list[tuple[str, Row]] = []
         self.mailboxes: dict[Mailbox, MailboxDraft] = {}
@@ -166,7 +189,7 @@ class Batch:
             owner.octets += octets
         elif isinstance(step, Flagged):
             draft.runs += [(run, step.modseq) for run in step.runs]
-            self.changes.append((step.mailbox.id, step.modseq, encode_runs(step.runs)))
+            self.changes.append(step)
 
     def expunge(self, owner: OwnerDraft, step: Expunged, octets: int, by: str | None) -> None:
         """Stage that messages of so many octets together go."""
@@ -179,7 +202,7 @@ class Batch:
         owner.octets -= octets
         now = int(self.state.clock())
         self.sweep = True
-        self.expunges.append((step.mailbox.id, step.modseq, now, by, encode_uids(step.uids)))
+        self.expunges.append((step, now, by))
 
     def execute(self, sql: str, row: Row = ()) -> None:
         """Stage any other statement; these run last, in order."""
@@ -233,11 +256,17 @@ class Batch:
         if self.messages:
             many("INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", self.messages)
         if self.copies:
-            many(_COPY, self.copies)
+            many(_COPY, map(CopiedRows.row, self.copies))
         if self.changes:
-            many("INSERT INTO changes VALUES (?, ?, ?)", self.changes)
+            many(
+                "INSERT INTO changes VALUES (?, ?, ?)",
+                [(s.mailbox.id, s.modseq, encode_runs(s.runs)) for s in self.changes],
+            )
         if self.expunges:
-            many("INSERT INTO expunges (mailbox, modseq, at, session, uids) VALUES (?, ?, ?, ?, ?)", self.expunges)
+            many(
+                "INSERT INTO expunges (mailbox, modseq, at, session, uids) VALUES (?, ?, ?, ?, ?)",
+                [(s.mailbox.id, s.modseq, at, by, encode_uids(s.uids)) for s, at, by in self.expunges],
+            )
         many(
             "UPDATE mailboxes SET uidnext = ?, modseq = ?, messages = ?, octets = ? WHERE id = ?",
             [(d.uidnext, d.modseq, d.messages, d.octets, d.mailbox.id) for d in self.mailboxes.values()],

@@ -9,6 +9,7 @@ import sys
 import zlib
 from array import array
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 from pillarbox.store.flags import Flags
 
@@ -33,8 +34,11 @@ def decode_flags(text: str) -> Flags:
 def encode_runs(runs: Iterable[Run]) -> bytes:
     """Runs as octets."""
     parts: list[bytes] = []
+    texts: dict[Flags, bytes] = {}
     for first, last, flags in runs:
-        text = encode_flags(flags).encode()
+        text = texts.get(flags)
+        if text is None:
+            text = texts[flags] = encode_flags(flags).encode()
         parts += (_RUN.pack(first, last, len(text)), text)
     octets = b"".join(parts)
     return octets + _RUN.pack(_NO_UID, _checksum(octets), 0)
@@ -61,13 +65,11 @@ def decode_runs(octets: bytes) -> list[Run]:
 
 def encode_uids(uids: Sequence[int]) -> bytes:
     """Ascending UIDs as pairs (first, last) of consecutive ones."""
-    pairs = array("I")
-    for uid in uids:
-        if pairs and pairs[-1] == uid - 1:
-            pairs[-1] = uid
-        else:
-            pairs.append(uid)
-            pairs.append(uid)
+    pairs = array("I", uids[:1])
+    for before, after in pairwise(uids):
+        if after != before + 1:
+            pairs.extend((before, after))
+    pairs.extend(uids[-1:])
     octets = little_endian(pairs).tobytes()
     return octets + _PAIR.pack(_NO_UID, _checksum(octets))
 

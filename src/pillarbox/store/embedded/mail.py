@@ -227,7 +227,7 @@ def holds(near: apsw.Connection, batch: Batch, mailbox: Mailbox, message_id: str
         return False
     if (mailbox.id, key) in batch.message_ids:
         return True
-    if any(target == mailbox.id for target, *_ in batch.copies):
+    if any(rows.target == mailbox.id for rows in batch.copies):
         raise NextBatch  # what is copied there in this batch is known after it
     rows = query(near, "SELECT uid FROM messages WHERE mailbox = ? AND message_id_hash = ?", (mailbox.id, key))
     removed = batch.mailbox(mailbox).removed

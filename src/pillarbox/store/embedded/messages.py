@@ -4,18 +4,13 @@ from array import array
 from collections.abc import Sequence
 from itertools import compress
 
-import msgspec
-
 from pillarbox.store.api import Copied, Stored, StoreMode
-from pillarbox.store.embedded.batch import Batch, OwnerDraft
-from pillarbox.store.embedded.changelog import encode_flags
+from pillarbox.store.embedded.batch import Batch, CopiedRows, OwnerDraft
 from pillarbox.store.embedded.selection import Selection, runs
 from pillarbox.store.embedded.state import Mailbox
 from pillarbox.store.embedded.steps import Added, Expunged, Flagged
 from pillarbox.store.flags import DELETED, Flags
 from pillarbox.store.view import MailboxView
-
-_json = msgspec.json.Encoder()
 
 
 def store_flags(
@@ -129,13 +124,11 @@ def stage_copy(
 ) -> Sequence[int]:
     """Messages more in the target, with their flags; returns the new UIDs."""
     first = batch.mailbox(target).uidnext
-    sets = view.flag_table.sets
-    flags = [sets[number] for number in chosen.flags()]
-    texts = {f: encode_flags(f) for f in set(flags)}
-    pairs = [(uid, texts[f]) for uid, f in zip(chosen.uids, flags, strict=True)]
-    new = range(first, first + len(pairs))
-    now = int(batch.state.clock())
-    batch.copies.append((target.id, first, modseq, now, _json.encode(pairs).decode(), view.mailbox))
+    flags = list(map(view.flag_table.sets.__getitem__, chosen.flags()))
+    new = range(first, first + len(flags))
+    batch.copies.append(
+        CopiedRows(target.id, first, modseq, int(batch.state.clock()), view.mailbox, chosen.uids, flags)
+    )
     messages = list(zip(new, flags, chosen.sizes(), chosen.internaldates(), strict=True))
     batch.add_step(owner, Added(target, modseq, messages))
     return new

@@ -3,10 +3,13 @@
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
+from itertools import compress
 
 from pillarbox.store.embedded.batch import MailboxDraft
 from pillarbox.store.embedded.changelog import Run
 from pillarbox.store.view import MailboxView
+
+_MANY = 1000  # beyond it, one pass over all messages is cheaper than looking for each
 
 
 class Selection:
@@ -46,7 +49,10 @@ class Selection:
         for first, last, value in changed:
             start = bisect_left(self._view.uids, first, low, high) - low
             length = bisect_right(self._view.uids, last, low, high) - low - start
-            values[start : start + length] = array(committed.typecode, [value]) * length
+            if length == 1:
+                values[start] = value
+            else:
+                values[start : start + length] = array(committed.typecode, [value]) * length
         if self.whole:
             return values
         return array(committed.typecode, [values[i - low] for i in positions])
@@ -85,5 +91,9 @@ def _find(view: MailboxView, removed: set[int], uids: Sequence[int] | None) -> t
             neighbours = all_uids[start:stop]
             if neighbours == uids or neighbours.tolist() == list(uids):
                 return neighbours, range(start, stop)
+    if len(uids) > _MANY and list(uids) == sorted(uids):
+        wanted = set(uids) - removed
+        chosen = bytes(map(wanted.__contains__, all_uids))
+        return list(compress(all_uids, chosen)), list(compress(range(len(all_uids)), chosen))
     present = [(uid, i) for uid in dict.fromkeys(uids) if uid not in removed and (i := view.index(uid)) >= 0]
     return [uid for uid, _ in present], [i for _, i in present]

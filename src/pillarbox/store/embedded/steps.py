@@ -27,8 +27,7 @@ class Added:
 
     def apply(self, view: MailboxView) -> None:
         """Bring a view up to date."""
-        for uid, flags, size, internaldate in self.messages:
-            view.add(uid, flags, self.modseq, size, internaldate)
+        view.add_all(self.messages, self.modseq)
 
     def change(self) -> MessagesAdded:
         """What is published."""
@@ -48,8 +47,7 @@ class Flagged:
 
     def apply(self, view: MailboxView) -> None:
         """Bring a view up to date."""
-        for first, last, flags in self.runs:
-            view.set_run(first, last, view.flag_table.number(flags), self.modseq)
+        set_runs(view, self.runs, self.modseq)
 
     def change(self) -> FlagsChanged:
         """What is published."""
@@ -72,6 +70,12 @@ class Expunged:
     def change(self) -> MessagesExpunged:
         """What is published."""
         return MessagesExpunged(self.mailbox.account, self.mailbox.id, self.modseq, self.uids)
+
+
+def set_runs(view: MailboxView, runs: Sequence[Run], modseq: int) -> None:
+    """Apply runs to a view; they may be many, of few sets of flags."""
+    numbers = {flags: view.flag_table.number(flags) for flags in {flags for _, _, flags in runs}}
+    view.set_runs([(first, last, numbers[flags]) for first, last, flags in runs], modseq)
 
 
 Step = Added | Flagged | Expunged

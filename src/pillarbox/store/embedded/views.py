@@ -19,7 +19,7 @@ from pillarbox.store.embedded.batch import Batch
 from pillarbox.store.embedded.changelog import decode_flags, decode_runs, decode_uids, encode_flags, little_endian
 from pillarbox.store.embedded.schema import UNDECODABLE, decoding, query
 from pillarbox.store.embedded.state import Mailbox
-from pillarbox.store.embedded.steps import Added, Expunged, Flagged, bring_up_to_date
+from pillarbox.store.embedded.steps import Added, Expunged, Flagged, bring_up_to_date, set_runs
 from pillarbox.store.embedded.workers import Workers
 from pillarbox.store.embedded.writer import Writer
 from pillarbox.store.view import MailboxView
@@ -199,8 +199,7 @@ def read(connection: apsw.Connection, mailbox: Mailbox) -> tuple[MailboxView, in
             if kind:
                 view.remove(decode_uids(octets), when)
             else:
-                for first, last, flags in decode_runs(octets):
-                    view.set_run(first, last, view.flag_table.number(flags), when)
+                set_runs(view, decode_runs(octets), when)
         if counters:
             view.uidnext, view.highestmodseq = map(_number, counters[0])
         view.journal_start = view.highestmodseq
