@@ -156,6 +156,11 @@ class Disk:
         return found
 
 
+def instants(events: int, prefixes: str, chance: random.Random) -> set[int]:
+    """The numbers of so many events, spread over all of them; "all": every one."""
+    return set(chance.sample(range(events), events if prefixes == "all" else min(int(prefixes), events)))
+
+
 def _set(names: dict[str, _File | _Folder], name: str, node: _File | _Folder | None) -> None:
     if node is None:
         names.pop(name, None)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from tests.crash import load
-from tests.crash.aftermath import Disk
+from tests.crash.aftermath import Disk, instants
 from tests.crash.ledger import body, key_of
 from tests.crash.recording import Event, Recorder
 from tests.crash.test_power_loss import HASTENED
@@ -128,9 +128,7 @@ async def test_a_missing_fsync_is_noticed(tmp_path: Path, monkeypatch: pytest.Mo
 
 async def look(world: World, events: list[Event], seed: int, prefixes: str) -> None:
     """After each event, or after so many of them, make an image and check it. Raises AssertionError."""
-    chance = random.Random(seed)
-    number_of = len(events) if prefixes == "all" else min(int(prefixes), len(events))
-    wanted = set(chance.sample(range(len(events)), number_of))
+    wanted = instants(len(events), prefixes, random.Random(seed))
     disk = Disk(world.place)
     found: Counter[str] = Counter()
     for number, event in enumerate(events):

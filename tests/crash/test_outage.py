@@ -15,7 +15,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from tests.crash.aftermath import Disk
+from tests.crash.aftermath import Disk, instants
 from tests.crash.judge import Judge
 from tests.crash.outage import Recorded, Recording
 from tests.crash.recording import Event
@@ -89,8 +89,8 @@ def look(recording: Recording, data: Path, place: Path, seed: int, prefixes: str
     """After so many events, or all, make an image and check it. Raises AssertionError."""
     events = recording.events
     chance = random.Random(seed)
-    number_of = len(events) if prefixes == "all" else min(int(prefixes), len(events))
-    wanted = sorted(chance.sample(range(len(events)), number_of))
+    wanted = sorted(instants(len(events), prefixes, chance))
+    number_of = len(wanted)
     images, judge = Images(data, place), Judge(recording)
     found: Counter[str] = Counter()
     with running_sink() as sink:

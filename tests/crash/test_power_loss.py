@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from tests.crash import load
-from tests.crash.aftermath import Disk
+from tests.crash.aftermath import Disk, instants
 from tests.crash.ledger import body
 from tests.crash.recording import Event, Recorder
 from tests.crash.test_kill import Promises
@@ -61,9 +61,7 @@ async def record(directory: Path, monkeypatch: pytest.MonkeyPatch, seed: int) ->
 
 async def look(events: list[Event], ledger: list[bytes], directory: Path, seed: int, prefixes: str) -> Disk:
     """After each event, or after so many of them, make an image and check it. Raises AssertionError."""
-    chance = random.Random(seed)
-    number_of = len(events) if prefixes == "all" else min(int(prefixes), len(events))
-    wanted = set(chance.sample(range(len(events)), number_of))
+    wanted = instants(len(events), prefixes, random.Random(seed))
     disk = Disk(directory)
     found: Counter[str] = Counter()
     for number, event in enumerate(events):

@@ -6,7 +6,7 @@ import random
 import pytest
 
 from pillarbox.store.flags import DELETED, FLAGGED, SEEN
-from pillarbox.store.view import MailboxView
+from pillarbox.store.view import MailboxView, one_pass
 
 SETS = [
     frozenset[str](),
@@ -78,3 +78,10 @@ def test_counts_follow_every_change(seed: int) -> None:
                 assert view.count(flag) == recounted(view, flag)
             assert view.unseen == len(view.uids) - recounted(view, SEEN)
             assert view.deleted == recounted(view, DELETED)
+
+
+def test_a_few_messages_never_take_a_pass_through_a_large_mailbox() -> None:
+    assert not one_pass(150, 1_000_000)
+    assert not one_pass(100, 100)
+    assert one_pass(150, 1000)
+    assert one_pass(100_001, 1_000_000)

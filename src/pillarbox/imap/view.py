@@ -17,14 +17,11 @@ from pillarbox.imap.errors import BadSyntax
 from pillarbox.imap.message_set import MessageSet
 from pillarbox.store.changes import FlagsChanged, MessagesExpunged
 from pillarbox.store.flags import SYSTEM
-from pillarbox.store.view import MailboxView
+from pillarbox.store.view import MailboxView, one_pass
 from pillarbox.wire.outbox import Outbox
 
 SCATTERED = 100
 """Spans beyond which positions are gone through one by one: slices of few messages each cost more."""
-
-MANY = 100
-"""UIDs, if they are more than a tenth of the mailbox, beyond which one pass through the mailbox finds them faster."""
 
 NO_RECENT = 2**32
 """Above every UID: no message is recent."""
@@ -77,7 +74,7 @@ class Selected:
 
     def spans_of(self, uids: Iterable[int]) -> list[range]:
         """Positions of these UIDs (ascending); those that the session does not know are left out."""
-        if isinstance(uids, list | array) and len(uids) > max(MANY, self.count // 10):
+        if isinstance(uids, list | array) and one_pass(len(uids), self.count):
             wanted = set(uids)
             return joined([at for at, uid in enumerate(self.uids[: self.count]) if uid in wanted])
         spans: list[range] = []
@@ -176,7 +173,7 @@ class Selected:
                     break
                 if isinstance(change, MessagesExpunged):
                     expunged.update(change.uids)
-            if len(expunged) > MANY:
+            if one_pass(len(expunged), count):
                 gone = list(compress(range(count), map(expunged.__contains__, uids)))
             else:
                 gone = sorted(number - 1 for uid in expunged if (number := self.number(uid)))

@@ -27,6 +27,12 @@ _MANY_RUNS = 64  # beyond it, one pass over all messages is cheaper than moving 
 _INVERTED = bytes([1]) + bytes(255)
 
 
+def one_pass(wanted: int, among: int) -> bool:
+    """Whether one pass through a mailbox finds so many of its messages faster than looking for each. A few never take a
+    pass: what they cost must not grow with the mailbox."""
+    return wanted > max(100, among // 10)
+
+
 class MailboxView:
     """One mailbox of one account. All attributes are for reading."""
 
@@ -176,8 +182,11 @@ class MailboxView:
     def remove(self, uids: Sequence[int], modseq: int) -> None:
         """These messages are gone: new arrays, the old ones stay with the sessions that still hold them."""
         runs = self._runs_of(uids)
-        if runs is None:
-            going = bytes(map(set(uids).__contains__, self.uids))
+        staying = None
+        if len(runs) > _MANY_RUNS:
+            going = bytearray(len(self.uids))
+            for start, stop in runs:
+                going[start:stop] = b"\1" * (stop - start)
             staying = going.translate(_INVERTED)
             self._uncount(array("I", compress(self.flags, going)))
             if self._octets is not None:
@@ -189,7 +198,7 @@ class MailboxView:
                     self._octets -= sum(self.sizes[start:stop])
         for name in ("uids", "flags", "modseqs", "sizes", "internaldates"):
             old = getattr(self, name)
-            if runs is None:
+            if staying is not None:
                 new = array(old.typecode, compress(old, staying))
             else:
                 new = old[:]
@@ -207,15 +216,16 @@ class MailboxView:
         else:
             self._counts.subtract(flags)
 
-    def _runs_of(self, uids: Sequence[int]) -> list[tuple[int, int]] | None:
-        """Where these UIDs are, as ranges of neighbouring positions; None when they are many, here and there."""
-        if len(uids) > _MANY_RUNS:
-            start = self.index(uids[0])
-            stop = start + len(uids)
-            neighbours = start >= 0 and self.uids[start:stop].tolist() == list(uids)
-            return [(start, stop)] if neighbours else None
+    def _runs_of(self, uids: Sequence[int]) -> list[tuple[int, int]]:
+        """Where these UIDs are, as ranges of neighbouring positions."""
+        if one_pass(len(uids), len(self.uids)):
+            positions = list(compress(range(len(self.uids)), map(set(uids).__contains__, self.uids)))
+        else:
+            positions = sorted({i for uid in uids if (i := self.index(uid)) >= 0})
+        if positions and positions[-1] - positions[0] == len(positions) - 1:
+            return [(positions[0], positions[-1] + 1)]
         runs: list[tuple[int, int]] = []
-        for i in sorted({i for uid in uids if (i := self.index(uid)) >= 0}):
+        for i in positions:
             if runs and runs[-1][1] == i:
                 runs[-1] = (runs[-1][0], i + 1)
             else:

@@ -7,9 +7,7 @@ from itertools import compress
 
 from pillarbox.store.embedded.batch import MailboxDraft
 from pillarbox.store.embedded.changelog import Run
-from pillarbox.store.view import MailboxView
-
-_MANY = 1000  # beyond it, one pass over all messages is cheaper than looking for each
+from pillarbox.store.view import MailboxView, one_pass
 
 
 class Selection:
@@ -91,7 +89,7 @@ def _find(view: MailboxView, removed: set[int], uids: Sequence[int] | None) -> t
             neighbours = all_uids[start:stop]
             if neighbours == uids or neighbours.tolist() == list(uids):
                 return neighbours, range(start, stop)
-    if len(uids) > _MANY and list(uids) == sorted(uids):
+    if one_pass(len(uids), len(all_uids)) and list(uids) == sorted(uids):
         wanted = set(uids) - removed
         chosen = bytes(map(wanted.__contains__, all_uids))
         return list(compress(all_uids, chosen)), list(compress(range(len(all_uids)), chosen))
