@@ -70,8 +70,8 @@ class ImapEngine:
         self.policy = policy or Policy()
         self.out = Outbox()
         self.want = OCTETS
-        self.session = Session(link, store, credentials, self.policy, self.out, nonce, clock, self._farewell)
-        self._framer = Framer()
+        self._framer = framer = Framer()
+        self.session = Session(link, store, credentials, self.policy, self.out, framer, nonce, clock, self._farewell)
         self._dialogue: tuple[str, Entry, Dialogue] | None = None
         self._refusal: Completion | None = None
         self._running = False
@@ -201,7 +201,7 @@ class ImapEngine:
             outcome = await command.run(self.session, self.out)
         except Exception as error:
             outcome = self._failed(entry.name, error)
-        if self._settle(tag, entry, outcome):
+        if self._settle(self.session.tag, entry, outcome):
             await self._keep_recent()
 
     def _recognise(self, octets: bytes) -> tuple[str, Entry, Cursor]:

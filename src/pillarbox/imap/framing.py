@@ -104,6 +104,14 @@ class Framer:
         self._remaining = size
         return Literal(prefix, size, synchronising)
 
+    def peek(self, count: int) -> bytes:
+        """At most so many octets of what was received behind the command that runs."""
+        return bytes(self._buffer.octets[:count])
+
+    def pass_over(self, count: int) -> None:
+        """So many of them are whole commands, which the one that runs has answered too."""
+        self._buffer.take(count)
+
     def collect(self) -> None:
         """The announced literal becomes part of the command."""
         self._size += self._remaining

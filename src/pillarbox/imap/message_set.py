@@ -18,6 +18,14 @@ class MessageSet(msgspec.Struct, frozen=True):
     by_uid: bool = False
     saved: bool = False
 
+    @property
+    def single(self) -> int:
+        """The only number that is meant, or 0."""
+        if len(self.ranges) != 1:
+            return 0
+        low, high = self.ranges[0]
+        return low if low == high < STAR else 0
+
     def spans(self, uids: "array[int]", count: int) -> list[range]:
         """Positions 0..count-1 in `uids` of the messages meant: ascending, not overlapping. Missing UIDs are left out.
 

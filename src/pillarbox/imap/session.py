@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from pillarbox.imap.errors import Disconnect, Refused
+from pillarbox.imap.framing import Framer
 from pillarbox.imap.policy import Policy
 from pillarbox.imap.registry import AUTHENTICATED, NOT_AUTHENTICATED, SELECTED, State
 from pillarbox.imap.response import Completion, no
@@ -23,14 +24,15 @@ def _nobody() -> None:
 
 class Session:
     """What one connection has reached. `enabled` holds the names given to ENABLE (upper case) and "CONDSTORE" by any
-    enabling command; `clock` tells epoch seconds; `tag` is the running command's; `tree` are
-    the parts of the large message that was fetched last, by its permanent id;
+    enabling command; `clock` tells epoch seconds; `tag` is the running command's, and
+    `ahead` is what the client sent behind it: a command that answers further ones moves both on; `tree` are the parts of the
+    large message that was fetched last, by its permanent id;
     `uploads` are the messages of the running APPEND, and what it says of the last one is at `options_at`;
     `farewell` is set when the session has to end."""
 
     __slots__ = (
-        "_stop_watching", "clock", "credentials", "deleting", "enabled", "failed_logins", "farewell", "identity", "idling",
-        "leak", "link", "nonce", "on_farewell", "options_at", "out", "policy", "selected", "store", "tag", "tree",
+        "_stop_watching", "ahead", "clock", "credentials", "deleting", "enabled", "failed_logins", "farewell", "identity",
+        "idling", "leak", "link", "nonce", "on_farewell", "options_at", "out", "policy", "selected", "store", "tag", "tree",
         "uploads",
     )  # fmt: skip
 
@@ -41,6 +43,7 @@ class Session:
         credentials: Credentials,
         policy: Policy,
         out: Outbox,
+        ahead: Framer,
         nonce: Callable[[], str],
         clock: Callable[[], float],
         on_farewell: Callable[[], None],
@@ -50,6 +53,7 @@ class Session:
         self.credentials = credentials
         self.policy = policy
         self.out = out
+        self.ahead = ahead
         self.nonce = nonce
         self.clock = clock
         self.tag = ""

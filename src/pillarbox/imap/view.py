@@ -131,11 +131,17 @@ class Selected:
 
     # What the session is owed.
 
+    @property
+    def up_to_date(self) -> bool:
+        """Whether nothing is owed."""
+        view = self.view
+        return view.highestmodseq == self._modseq and self.uids is view.uids and self.count == len(view.uids)
+
     def catch_up(self, out: Outbox, *, expunge: bool) -> None:
         """Write what changed since the last time; EXPUNGE only if the command allows it now."""
-        view = self.view
-        if view.highestmodseq == self._modseq and self.in_step and self.count == len(view.uids):
+        if self.up_to_date:
             return
+        view = self.view
         if not self.in_step:
             self._settle(out, expunge=expunge)
         if self.in_step and self.count < len(view.uids):

@@ -52,11 +52,12 @@ class Outbox:
         chunks, self.chunks, self.size = self.chunks, [], 0
         return chunks
 
-    def drain(self) -> Awaitable[None]:
+    def drain(self, steps: int = 1) -> Awaitable[None]:
         """Await it to wait until there is room again, and now and then for the other connections' turn: between commands
-        and between the pieces of a long response. Cheap when there is room. Raises ConnectionError when the peer is gone.
+        and between the pieces of a long response, or after so many of them. Cheap when there is room. Raises ConnectionError
+        when the peer is gone.
         """
-        self._drains += 1
+        self._drains += steps
         if self.size < HIGH_WATER and self._drains < BREATH:
             return _NOTHING
         self._drains = 0

@@ -4,6 +4,7 @@ from typing import Self
 
 import msgspec
 
+from pillarbox.imap.fetch.alike import DONE, answer_together
 from pillarbox.imap.fetch.answer import Answer
 from pillarbox.imap.fetch.metadata import MODSEQ
 from pillarbox.imap.fetch.plan import Plan, read_plan
@@ -15,8 +16,6 @@ from pillarbox.imap.session import Session
 from pillarbox.wire.outbox import Outbox
 
 load("pillarbox.imap.fetch")
-
-_DONE = ok("FETCH completed")
 
 
 @command("FETCH", state=State.SELECTED, uid=True, breaks_numbers=False)
@@ -35,6 +34,8 @@ class Fetch(msgspec.Struct, frozen=True):
         selected, plan = session.mailbox, self.plan
         if MODSEQ in plan.items:
             session.enable_condstore()
+        if plan.alike and (uid := self.messages.single) and await answer_together(session, uid, plan, out):
+            return DONE
         spans = selected.spans(self.messages)
         for modifier in plan.modifiers:
             spans = modifier.narrow(session, spans, out)
@@ -46,4 +47,4 @@ class Fetch(msgspec.Struct, frozen=True):
             if not answer.answered:
                 return no("The messages are gone", "EXPUNGEISSUED")
             return ok("Some of the messages are gone", "EXPUNGEISSUED")
-        return _DONE
+        return DONE

@@ -72,7 +72,7 @@ class Answer:
             else:
                 if self.long:
                     await self.out.give_way()
-                self._write(batch, records, None)
+                self.write(batch, records, None)
             await self.out.drain()
 
     async def _send_listed(self, batch: list[range]) -> None:
@@ -129,7 +129,7 @@ class Answer:
                 contents = await self._contents(lighter, records)
                 if self.long:
                     await self.out.give_way()
-                self._write(lighter, records, contents)
+                self.write(lighter, records, contents)
             await self.out.drain()
 
     async def _contents(self, batch: list[range], records: Records) -> Contents:
@@ -143,8 +143,11 @@ class Answer:
         found = await self.session.mail.contents(self.session.account, self.selected.view.mailbox, uids, sizes)
         return uids, found
 
-    def _write(self, batch: list[range], records: Records, contents: Contents) -> None:
-        """The responses of a batch, all at once: nothing waits here, so that the view stays as it is."""
+    def write(
+        self, batch: list[range], records: Records, contents: Contents, ends: Sequence[bytes] | None = None
+    ) -> None:
+        """The responses of a batch, all at once: nothing waits here, so that the view stays as it is. `ends` stand in place of
+        their last line ends, if there are literals and each message is still there."""
         columns = self.selected.columns(batch)
         known: list[MessageRecord] = []
         octets: list[bytes] = []
@@ -163,14 +166,15 @@ class Answer:
             return
         first, *others = self.plan.literals
         pieces: list[bytes] = []
-        for head, message in zip(self._heads(messages), messages.messages, strict=True):
+        ends = ends or [b")\r\n"] * len(columns[1])
+        for head, message, end in zip(self._heads(messages), messages.messages, ends, strict=True):
             # Literals come last: their octets are pieces of their own, joined once with everything else.
             pieces.append(head)
             first.write(message, pieces)
             for literal in others:
                 pieces.append(b" ")
                 literal.write(message, pieces)
-            pieces.append(b")\r\n")
+            pieces.append(end)
         self.out.write(b"".join(pieces))
 
     def _heads(self, batch: Batch) -> list[bytes]:

@@ -30,7 +30,9 @@ _NAME = re.compile(rb"[A-Za-z0-9.]+")
 class Plan:
     """The items of a FETCH, those with short values and those with octets of the message apart. `only_flags`: nothing but
     what `Selected.write_flags` writes. `measures`: a short value needs the whole message. `looks_inside`: the tree of the
-    message's parts is needed. `head` makes a response up to its literals, or to its end, of a number and the short values."""
+    message's parts is needed. `head` makes a response up to its literals, or to its end, of a number and the short values.
+    `alike`: its wording, if it takes ranges of messages and changes nothing, so that further commands of this wording may be
+    answered together; empty for all others."""
 
     items: frozenset[Item]
     modifiers: tuple[Modifier, ...]
@@ -42,6 +44,7 @@ class Plan:
     only_flags: bool
     measures: bool
     looks_inside: bool
+    alike: bytes
 
 
 def read_plan(octets: bytes, *, by_uid: bool, utf8: bool) -> Plan:
@@ -67,6 +70,9 @@ def _read(octets: bytes, by_uid: bool, utf8: bool) -> Plan:  # noqa: FBT001 - a 
     if needs & Need.LISTED and needs != Need.LISTED:
         needs = needs & ~Need.LISTED | Need.RECORD
     measures = any(value.needs & Need.OCTETS for value in values)
+    marks_seen = any(item.marks_seen for item in items)
+    looks_inside = measures or any(literal.looks_inside for literal in literals)
+    plain = by_uid and needs == Need.OCTETS and not (modifiers or marks_seen or looks_inside)
     return Plan(
         items=frozenset(items),
         modifiers=modifiers,
@@ -74,10 +80,11 @@ def _read(octets: bytes, by_uid: bool, utf8: bool) -> Plan:  # noqa: FBT001 - a 
         head=head_of(values, literals=bool(literals)),
         literals=literals,
         needs=needs,
-        marks_seen=any(item.marks_seen for item in items),
+        marks_seen=marks_seen,
         only_flags=FLAGS in items and {*items} <= {FLAGS, UID, MODSEQ},
         measures=measures,
-        looks_inside=measures or any(literal.looks_inside for literal in literals),
+        looks_inside=looks_inside,
+        alike=octets if plain else b"",
     )
 
 
