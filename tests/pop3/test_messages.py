@@ -8,7 +8,7 @@ from tests.pop3.client import Office
 from pillarbox.pop3.commands.top import Excerpt
 from pillarbox.pop3.maildrop import READ_AHEAD
 from pillarbox.pop3.policy import Policy
-from pillarbox.pop3.reply import MessageWriter
+from pillarbox.pop3.reply import DOT_IS_RARE, MessageWriter, has_dot_line
 from pillarbox.store.api import StoreUnavailable
 from pillarbox.store.memory.mail import MemoryMail
 from pillarbox.wire.outbox import HIGH_WATER, Outbox
@@ -55,6 +55,23 @@ def test_dots_and_ends(octets: bytes, wire: bytes) -> None:
         source = random.Random(seed)
         cuts = sorted(source.randrange(len(octets) + 1) for _ in range(4))
         assert on_the_wire(octets, cuts) == wire
+
+
+@pytest.mark.parametrize("dots", [0, 1, 2, 3, 10, 200])
+def test_a_dot_at_the_start_of_a_line_is_found_among_few_and_many(dots: int) -> None:
+    """The first octet is not asked for: what came before it says whether a line starts there."""
+    found = 0
+    for seed in range(200):
+        source = random.Random(seed)
+        octets = bytearray(source.choices(b"\r\nab", (1, 1, 4, 4), k=4 * DOT_IS_RARE))
+        for _ in range(dots):
+            octets[source.randrange(len(octets))] = 0x2E
+        assert has_dot_line(bytes(octets)) == (b"\n." in octets)
+        found += b"\n." in octets
+    assert (found > 0) == (dots > 0)
+    assert not has_dot_line(b".")
+    assert not has_dot_line(b"")
+    assert has_dot_line(b"\n.")
 
 
 def unstuffed(wire: bytes, line_end: bytes) -> bytes:
