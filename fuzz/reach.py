@@ -29,7 +29,7 @@ MODULES = {
     "pop3": ["pop3"],
     "sasl": [f"sasl/{name}.py" for name in ("authorisation", "login", "plain", "registry", "scram", "scram_message")],
     "sasl_client": ["sasl/client.py", "sasl/scram_message.py"],
-    "search": ["store/embedded/text_index.py", "mail/search_text.py"],
+    "search": ["store/embedded/text_index.py", "store/embedded/words.py", "mail/search_text.py"],
     "segment": ["store/embedded/segments.py"],
     "smtp": ["smtp/commands", "smtp/extensions", "smtp/engine.py", "smtp/body.py", "smtp/grammar.py", "transfer"],
     "smtp_client": ["smtp/client"],

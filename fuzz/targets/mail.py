@@ -34,12 +34,13 @@ def text(octets: bytes) -> None:
     """The readable text of a message, of octets as HTML, and of octets in the charset that the first line names."""
     name, _, rest = octets.partition(b"\n")
     decode(rest, name.strip().decode("latin-1")).encode("utf-8")
-    whole, complete = full_text(octets)
-    assert len(whole) <= MAX_TEXT
-    assert complete or len(whole) == MAX_TEXT
+    indexed = full_text(octets)
     tree = structure.parse(octets)
-    for found in texts.body_texts(octets, tree):
-        found.encode("utf-8")  # the index and the wire take no half characters
+    header, body = texts.header_text(octets, 0, tree.body), "\n".join(texts.body_texts(octets, tree))
+    assert indexed.header == header[:MAX_TEXT]
+    assert body.startswith(indexed.body)
+    assert not indexed.is_whole or indexed.body == body
+    body.encode("utf-8")  # the index and the wire take no half characters
     texts.html_text(decode(octets)).encode("utf-8")
 
 

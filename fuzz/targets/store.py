@@ -7,9 +7,11 @@ from pathlib import Path
 
 import apsw
 
+from pillarbox.mail.full_text import FullText
 from pillarbox.mail.search_text import folded
 from pillarbox.store.api import StoreError
 from pillarbox.store.embedded import changelog, manifest, notes, segments, summaries, text_index
+from pillarbox.store.embedded.words import words
 
 MAX_UIDS = 1_000_000
 """What is left out: our own index is trusted to name no more messages than a mailbox has."""
@@ -76,6 +78,9 @@ def _manifest(octets: bytes) -> None:
 @cache
 def _index() -> apsw.Connection:
     connection = apsw.Connection(":memory:")
+    connection.execute("ATTACH ':memory:' AS mail")
+    connection.execute("CREATE TABLE mail.messages (mailbox, uid, blob)")
+    connection.execute("INSERT INTO mail.messages VALUES (1, 1, 1)")
     connection.execute(text_index._SCHEMA)
     connection.execute("CREATE TABLE IF NOT EXISTS again (blob INTEGER PRIMARY KEY)")
     connection.execute("INSERT INTO progress VALUES (0, 0)")
@@ -93,7 +98,8 @@ _WORDS = (
 
 def search(octets: bytes) -> None:
     """The first two octets cut a needle out of the text that follows, the third says whether that is UTF-8 or the numbers of
-    words: the index must name the text. Then any other needle is looked up, the text's first line: no error, whatever it is."""
+    words: the index must name the text, and its words must say of that needle and of any other, the text's first line, what
+    the text says."""
     start, length, kind = octets[:3].ljust(3, b"\0")
     if kind & 1:
         decoded = "".join(_WORDS[octet % len(_WORDS)] + " " * (octet >> 7) for octet in octets[3:])
@@ -102,12 +108,17 @@ def search(octets: bytes) -> None:
     text = folded(decoded)
     start = start * (len(text) + 1) // 256
     index = _index()
-    text_index.add(index, [(1, text_index.entry(text), True)], unread=(), missing=(), new_mark=1)
+    entry = words(1, FullText("", decoded, is_whole=True))
+    text_index.add(index, [entry], unread=(), missing=(), new_mark=1)
     try:
-        for needle, held in ((text[start : start + length], True), (text.partition("\n")[0], False)):
+        for needle in (text[start : start + length], folded(text.partition("\n")[0])):
             query = text_index.terms(needle)
             if query is not None:
                 found = [row for (row,) in index.execute("SELECT rowid FROM texts(?)", (query,))]
-                assert found == [1] or not held, (needle, query)
+                assert found == [1] or needle not in text, (needle, query)
+            if text_index.is_within_a_word(needle):
+                held = text_index.holding(index, 1, [1, 2], needle, header=False)
+                assert held.perhaps == ([2] if entry.is_whole else [1, 2])
+                assert (held.surely == [1]) == (needle in text) or not entry.is_whole
     finally:
         text_index.remove(index, [1])

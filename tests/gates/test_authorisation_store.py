@@ -28,6 +28,7 @@ BY_NUMBER: dict[str, Attempt] = {
     "octets": lambda mail, bob, box: mail.octets(bob, box, 1),
     "contents": lambda mail, bob, box: mail.contents(bob, box, [1]),
     "may_hold": lambda mail, bob, box: mail.may_hold(bob, box, "zinnober"),
+    "holding": lambda mail, bob, box: mail.holding(bob, box, [1], "zinnober", header=True),
     "find_message_id": lambda mail, bob, box: mail.find_message_id(bob, box, "<Zinnober@example.test>"),
 }
 

@@ -3,6 +3,8 @@
 Security: strangers wrote the message. The text is bounded, and nothing here raises on any octets.
 """
 
+from typing import NamedTuple
+
 from pillarbox.mail.header import FIELD, MAX_HEADER, header_end
 from pillarbox.mail.mime import RootHeader, first_of_each, parse
 from pillarbox.mail.text import body_texts, fields_text
@@ -11,18 +13,26 @@ MAX_TEXT = 256 * 1024
 """Characters of one message that are worth indexing: a book's chapter. Longer ones are read when they are searched."""
 
 
-def full_text(octets: bytes) -> tuple[str, bool]:
-    """The text, not folded, and whether it is all of it."""
+class FullText(NamedTuple):
+    """What SEARCH looks through, not folded: the header, the body's texts one below the other, and whether that is all."""
+
+    header: str
+    body: str
+    is_whole: bool
+
+
+def full_text(octets: bytes) -> FullText:
+    """The text of a message, `MAX_TEXT` characters of header and body at most."""
     end = header_end(octets)
-    header = FIELD.findall(octets, 0, min(end, MAX_HEADER))
-    content = first_of_each([field for field in header if field[0][:8].lower() == b"content-"])
+    fields = FIELD.findall(octets, 0, min(end, MAX_HEADER))
+    content = first_of_each([field for field in fields if field[0][:8].lower() == b"content-"])
     tree = parse(octets, RootHeader(end, content))
-    texts = [fields_text(header)]
-    size = len(texts[0])
+    header = fields_text(fields)
+    left = MAX_TEXT - len(header)
+    texts = []
     for text in body_texts(octets, tree):
-        if size > MAX_TEXT:
+        if left < 0:
             break
-        texts.append(text[: MAX_TEXT + 1])
-        size += len(texts[-1])
-    joined = "\n".join(texts)
-    return joined[:MAX_TEXT], size <= MAX_TEXT
+        texts.append(text if len(text) <= left else text[:left])
+        left -= len(text)
+    return FullText(header[:MAX_TEXT], "\n".join(texts), left >= 0)

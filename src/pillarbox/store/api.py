@@ -22,6 +22,16 @@ from pillarbox.store.directory import Account as Account
 from pillarbox.store.directory import Alias as Alias
 from pillarbox.store.directory import Directory as Directory
 from pillarbox.store.directory import PasswordHashes as PasswordHashes
+from pillarbox.store.errors import AlreadyExists as AlreadyExists
+from pillarbox.store.errors import BadMailboxName as BadMailboxName
+from pillarbox.store.errors import MailboxExists as MailboxExists
+from pillarbox.store.errors import NoSuchAccount as NoSuchAccount
+from pillarbox.store.errors import NoSuchMailbox as NoSuchMailbox
+from pillarbox.store.errors import NotFound as NotFound
+from pillarbox.store.errors import OverQuota as OverQuota
+from pillarbox.store.errors import StoreError as StoreError
+from pillarbox.store.errors import StoreUnavailable as StoreUnavailable
+from pillarbox.store.errors import TooManyMailboxes as TooManyMailboxes
 from pillarbox.store.flags import NONE, Flags
 from pillarbox.store.spool import Spool
 from pillarbox.store.upkeep import Check as Check
@@ -44,46 +54,6 @@ DEFAULT_MAILBOXES = {
 
 SEPARATOR = "/"
 """Separates the levels of mailbox names."""
-
-
-class StoreError(Exception):
-    """An operation of the store was refused; the text is fit for people."""
-
-
-class NoSuchMailbox(StoreError):
-    """There is no mailbox of this name (or id)."""
-
-
-class MailboxExists(StoreError):
-    """The name is taken."""
-
-
-class TooManyMailboxes(StoreError):
-    """The account has as many mailboxes, or subscriptions, as one may have."""
-
-
-class BadMailboxName(StoreError):
-    """The name cannot be a mailbox's name, or the mailbox cannot be renamed or deleted (INBOX)."""
-
-
-class NoSuchAccount(StoreError):
-    """There is no account of this address (or id)."""
-
-
-class AlreadyExists(StoreError):
-    """The domain, account or alias exists already."""
-
-
-class NotFound(StoreError):
-    """The domain, alias or queue entry does not exist."""
-
-
-class OverQuota(StoreError):
-    """The account has no room for this."""
-
-
-class StoreUnavailable(StoreError):
-    """The disk is full, or failing: try again later. Nothing was changed."""
 
 
 # --- mailboxes and messages -----------------------------------------------------------------------------------------
@@ -154,6 +124,13 @@ class MessageRecord(msgspec.Struct, frozen=True, gc=False):
     savedate: int
     trace_id: str
     filed_by_server: bool
+
+
+class Held(msgspec.Struct, frozen=True):
+    """UIDs of messages that surely hold a text, and of those that must be read to know it; all others do not."""
+
+    surely: Sequence[int]
+    perhaps: Sequence[int]
 
 
 class Mail(Protocol):
@@ -248,6 +225,10 @@ class Mail(Protocol):
     async def may_hold(self, account: int, mailbox: int, needle: str) -> Sequence[int] | None:
         """UIDs, ascending, of all messages whose text (header and body, see `mail.full_text`) holds a folded needle, and
         maybe of some that do not. None: the home cannot tell, so that any message may."""
+
+    async def holding(self, account: int, mailbox: int, uids: Sequence[int], needle: str, *, header: bool) -> Held:
+        """Of these messages those whose body, or whose header too, holds a folded needle, as far as that is known without
+        reading them. It may take some microseconds for each."""
 
     def turn(self, account: int) -> AbstractAsyncContextManager[None]:
         """One slice of long work, of some milliseconds, for an account; accounts take turns. What is read and computed for one

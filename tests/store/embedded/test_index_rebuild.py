@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import apsw
@@ -9,9 +10,11 @@ import pytest
 from tests.store.conftest import HASHES
 from tests.store.embedded.conftest import Observed
 
+from pillarbox.mail.full_text import FullText
 from pillarbox.store.api import Delivery, NewMessage
-from pillarbox.store.embedded import EmbeddedStore, blob_texts, indexer, text_index
+from pillarbox.store.embedded import EmbeddedStore, blob_texts, index_check, indexer, text_index
 from pillarbox.store.embedded.text_index import TEXT_FILE
+from pillarbox.store.embedded.words import Words, words
 from pillarbox.store.spool import Spool
 from pillarbox.store.upkeep import Indexed
 
@@ -127,7 +130,7 @@ async def test_what_is_expunged_leaves_the_list_too(store: EmbeddedStore, alice:
     writer.close()
 
 
-@pytest.mark.parametrize("version", [1, 99])
+@pytest.mark.parametrize("version", [1, 2, 99])
 async def test_an_index_of_another_version_is_made_anew(  # type: ignore[no-untyped-def]
     version, store, alice, folder, observed
 ):
@@ -136,6 +139,8 @@ async def test_an_index_of_another_version_is_made_anew(  # type: ignore[no-unty
     await store.close()
     connection = apsw.Connection(str(folder / TEXT_FILE))
     connection.execute("INSERT INTO texts (texts) VALUES ('delete-all')")
+    if version <= 2:
+        connection.execute("DROP TABLE words")
     connection.pragma("user_version", version)
     connection.close()
     again = await EmbeddedStore.open(folder, observer=observed)
@@ -154,13 +159,14 @@ async def test_a_check_does_not_mind_the_order_of_words(
     octets = b"Subject: one\r\n\r\n" + b" ".join(b"%d" % source.randrange(10**6) for _ in range(20))
     await store.mail.append(alice, "INBOX", [NewMessage(Spool.of(octets))])
     await store.indexer.catch_up()
-    monkeypatch.setattr(
-        blob_texts,
-        "entry",
-        lambda text: " ".join(sorted(text_index.entry(text).split(" "), key=lambda word: word[::-1])),
-    )
+
+    def otherwise(blob: int, text: FullText) -> Words:
+        here = words(blob, text)
+        return replace(here, body=b" ".join(sorted(here.body.split(), key=lambda word: word[::-1])))
+
+    monkeypatch.setattr(blob_texts, "words", otherwise)
     for needle in range(5, 40):
-        monkeypatch.setattr(indexer, "_NEEDLE", needle)
+        monkeypatch.setattr(index_check, "_NEEDLE", needle)
         assert await store.indexer.problem() == ""
 
 
@@ -249,6 +255,14 @@ def lost_texts(index: apsw.Connection) -> None:
     index.execute("DELETE FROM texts WHERE rowid IN (1, 2)")
 
 
+def lost_words(index: apsw.Connection) -> None:
+    index.execute("DELETE FROM words WHERE blob = 3")
+
+
+def flipped_words(index: apsw.Connection) -> None:
+    index.execute("UPDATE words SET body = CAST(replace(CAST(body AS TEXT), 'p', 'q') AS BLOB)")
+
+
 def other_texts(index: apsw.Connection) -> None:
     index.execute("DELETE FROM texts")
     index.execute(
@@ -261,7 +275,13 @@ def broken_pages(index: apsw.Connection) -> None:
     index.execute("UPDATE texts_data SET block = zeroblob(length(block)) WHERE id > 10")
 
 
-HARMS = {"lacks 2 messages": lost_texts, "does not know what blob": other_texts, "is damaged (": broken_pages}
+HARMS = {
+    "lacks 2 messages": lost_texts,
+    "lacks 1 messages": lost_words,
+    "say": flipped_words,
+    "does not know what blob": other_texts,
+    "is damaged (": broken_pages,
+}
 
 
 @pytest.mark.parametrize("expected", HARMS)

@@ -12,6 +12,7 @@ import pytest
 
 from pillarbox.store.embedded import text_index
 from pillarbox.store.embedded.schema import INDEX_FILE
+from pillarbox.store.embedded.words import Words
 
 STEP, BLOBS = 200, 4_000
 
@@ -26,10 +27,10 @@ def index(tmp_path: Path) -> Iterator[apsw.Connection]:
 
 def fill(index: apsw.Connection) -> None:
     source = random.Random(1)
-    words = ["".join(source.choices(string.ascii_lowercase, k=source.randint(3, 9))) for _ in range(5_000)]
+    vocabulary = ["".join(source.choices(string.ascii_lowercase, k=source.randint(3, 9))) for _ in range(5_000)]
     for start in range(1, BLOBS + 1, STEP):
         texts = [
-            (blob, text_index.entry(" ".join(source.choices(words, k=200))), True)
+            Words(blob, b"", " ".join(source.choices(vocabulary, k=200)).encode(), is_whole=True)
             for blob in range(start, start + STEP)
         ]
         text_index.add(index, texts, (), (), start + STEP - 1)

@@ -23,6 +23,9 @@ BATCH_OCTETS = 192 * 1024
 BATCH_FLAGS = 50_000
 """Messages of which only the view is looked at."""
 
+BATCH_WORDS = 2_000
+"""And where the store looks whether they hold a word, beside the event loop."""
+
 LARGE = 192 * 1024
 """Longer messages are decoded beside the event loop."""
 
@@ -115,7 +118,36 @@ class Program:
                     may = await self.mail.may_hold(self.account, self.mailbox, key.needle)
                 if may is not None:
                     candidates = self._among(may, candidates)
-        return await self._read_all(tuple(others), candidates) if others and candidates else candidates
+        if not others:
+            return candidates
+        found: list[int] = []
+        if len(candidates) > FEW:
+            found, candidates = await self._by_words(others, candidates)
+        if candidates:
+            found += await self._read_all(tuple(others), candidates)
+        return sorted(found)
+
+    async def _by_words(self, keys: Sequence[MessageKey], candidates: Positions) -> tuple[list[int], Positions]:
+        """The candidates that every key accepts by what the store knows, and those that must be read to know it."""
+        texts = [key for key in keys if isinstance(key, BodyHas | TextHas)]
+        if len(texts) < len(keys):
+            return [], candidates
+        surely: list[int] = []
+        perhaps: list[int] = []
+        for start in range(0, len(candidates), BATCH_WORDS):
+            position = {self.scope.uids[at]: at for at in candidates[start : start + BATCH_WORDS]}
+            left = [*position]
+            unsure: set[int] = set()
+            async with self.mail.turn(self.account):
+                for key in texts:
+                    in_header = isinstance(key, TextHas)
+                    held = await self.mail.holding(self.account, self.mailbox, left, key.needle, header=in_header)
+                    unsure.update(held.perhaps)
+                    left = [*held.surely, *held.perhaps]
+            surely += [position[uid] for uid in left if uid not in unsure]
+            perhaps += [position[uid] for uid in left if uid in unsure]
+            await self.give_way()
+        return surely, sorted(perhaps)
 
     async def _column(self, key: HeaderHas, candidates: Positions) -> Column | None:
         """The field's column with every message in it, or None when it is not worth it."""

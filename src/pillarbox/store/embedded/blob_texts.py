@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pillarbox.mail.full_text import full_text
 from pillarbox.store.api import StoreError
 from pillarbox.store.embedded.reading import BlobReader, Place
-from pillarbox.store.embedded.text_index import MAX_ENTRY, Text, entry
+from pillarbox.store.embedded.words import Words, words
 from pillarbox.store.embedded.writer import Observer
 
 STEP_OCTETS = 4 * 1024 * 1024
@@ -29,9 +29,9 @@ Row = tuple[int, int, int, int, int]
 
 @dataclass(slots=True)
 class Read:
-    """What was read of some blobs: entries of their texts, and those that have none."""
+    """What was read of some blobs: the words of their texts, and those that have none."""
 
-    texts: list[Text] = field(default_factory=list)
+    texts: list[Words] = field(default_factory=list)
     unread: list[int] = field(default_factory=list)
     last: int = 0
 
@@ -75,7 +75,7 @@ class BlobTexts:
                 break
         return read
 
-    async def _text(self, blob: int, place: Place) -> Text | None:
+    async def _text(self, blob: int, place: Place) -> Words | None:
         octets = self._blobs.read_now(place, None)
         if octets is None:  # it is long, or not in the page cache, or has moved meanwhile
             try:
@@ -86,14 +86,12 @@ class BlobTexts:
                 return None
         try:
             if len(octets) <= _AT_ONCE:
-                return _entry(blob, octets)
-            return await asyncio.to_thread(_entry, blob, octets)
+                return _words(blob, octets)
+            return await asyncio.to_thread(_words, blob, octets)
         except Exception as error:  # a fault of ours must not stop the index: the message is read instead
             self._observer("index_text_failed", reason=f"{type(error).__name__}: {error}", blob=blob)
             return None
 
 
-def _entry(blob: int, octets: bytes) -> Text:
-    text, is_whole = full_text(octets)
-    words = entry(text)
-    return blob, words, is_whole and len(words) < MAX_ENTRY
+def _words(blob: int, octets: bytes) -> Words:
+    return words(blob, full_text(octets))

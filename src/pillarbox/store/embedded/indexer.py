@@ -5,7 +5,7 @@ A step never holds up the event loop: the index's own work is done in a thread.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,8 +13,8 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 import apsw
 
-from pillarbox.store.api import Progress, StoreError, StoreUnavailable
-from pillarbox.store.embedded import text_index
+from pillarbox.store.api import Held, Progress, StoreError, StoreUnavailable
+from pillarbox.store.embedded import index_check, text_index
 from pillarbox.store.embedded.blob_texts import REST, BlobTexts, Read, Row
 from pillarbox.store.embedded.reading import BlobReader
 from pillarbox.store.embedded.rest import Rest
@@ -38,7 +38,6 @@ _PATIENCE = 120  # ticks: so long deliveries without a pause keep it waiting, th
 _RETRY = 60.0  # seconds after trouble of the disk; twice as long each time, up to
 _RETRY_LIMIT = 3600.0
 _SAMPLE = 20  # messages that a check compares with the index
-_NEEDLE = 12  # characters of each
 
 _BLOBS = "SELECT id, EXISTS (SELECT 1 FROM messages WHERE blob = blobs.id), segment, offset, size FROM blobs WHERE "
 
@@ -74,14 +73,25 @@ class Indexer:
 
     # What others ask of it
 
-    async def holding(self, mailbox: int, needle: str) -> list[int] | None:
-        """UIDs of a mailbox, ascending, of all messages whose text holds the folded needle, and maybe of others. None: it
-        is not known."""
+    async def naming(self, mailbox: int, needle: str) -> list[int] | None:
+        """See `Mail.may_hold`."""
         terms = text_index.terms(needle)
-        if terms is None or self._reader is None:
+        return None if terms is None else await self._try(text_index.naming, mailbox, terms)
+
+    async def holding(self, mailbox: int, uids: Sequence[int], needle: str, *, header: bool) -> Held:
+        """See `Mail.holding`."""
+        if not text_index.is_within_a_word(needle):
+            return Held([], uids)
+        return await self._try(text_index.holding, mailbox, uids, needle, header=header) or Held([], uids)
+
+    async def _try(
+        self, question: Callable[Concatenate[apsw.Connection, P], T], *arguments: P.args, **named: P.kwargs
+    ) -> T | None:
+        """As `_ask`; None when there is no answer."""
+        if self._reader is None:
             return None
         try:
-            return await self._ask(text_index.holding, mailbox, terms)
+            return await self._ask(question, *arguments, **named)
         except (apsw.CorruptError, apsw.NotADBError) as error:
             self._damage = str(error)
         except (apsw.Error, StoreError) as error:
@@ -121,12 +131,11 @@ class Indexer:
         return await asyncio.to_thread(text_index.octets, self._directory)
 
     async def problem(self) -> str:
-        """What is wrong with the index, read wholly and compared with some messages; "" when nothing is. Raises
-        StoreError."""
+        """What is wrong with the index, read wholly and compared with some messages; "" when nothing is."""
         try:
             async with self._soon():
                 await self._open()
-                return await self._write(text_index.problem) or await self._sample()
+                return await self._write(index_check.problem) or await self._sample()
         except (apsw.Error, OSError) as error:
             raise StoreUnavailable(f"the full-text index cannot be read now ({error})") from error
 
@@ -339,16 +348,9 @@ class Indexer:
             self._hurry -= 1
 
     async def _sample(self) -> str:
-        """Whether the index has all messages, and names some of them for needles out of their texts."""
-        if missing := await self._ask(text_index.missing):
-            return f"it lacks {missing} messages that it should have"
+        """Whether the index has all messages, and knows what some of them say."""
         rows: list[Row] = query(self._near, f"{_BLOBS} id <= ? ORDER BY random() LIMIT ?", (self._mark, _SAMPLE))
-        for blob, text, _ in (await self._read(rows)).texts:
-            start = max(0, len(text) // 2 - _NEEDLE)
-            terms = text_index.query_of(text[start : start + _NEEDLE].split(" "))  # words come in any order
-            if terms is not None and not await self._ask(text_index.names, blob, terms):
-                return f"it does not know what blob {blob} says"
-        return ""
+        return await self._ask(index_check.difference, (await self._read(rows)).texts)
 
     async def _bury(self) -> None:
         """Take out what is gone."""

@@ -11,6 +11,7 @@ from pillarbox.store.api import (
     INBOX,
     Appended,
     Copied,
+    Held,
     MailboxInfo,
     MessageRecord,
     NewMessage,
@@ -199,7 +200,10 @@ class EmbeddedMail:
         return await self._records.contents(view, uids, sizes)
 
     async def may_hold(self, account: int, mailbox: int, needle: str) -> Sequence[int] | None:
-        return await self._indexer.holding(self._state.mailbox(account, mailbox).id, needle)
+        return await self._indexer.naming(self._state.mailbox(account, mailbox).id, needle)
+
+    async def holding(self, account: int, mailbox: int, uids: Sequence[int], needle: str, *, header: bool) -> Held:
+        return await self._indexer.holding(self._state.mailbox(account, mailbox).id, uids, needle, header=header)
 
     def turn(self, account: int) -> Turn:
         return self._turns.of(account)

@@ -1,12 +1,8 @@
-"""The full-text index: which messages may hold a needle, by the trigrams of their text (SQLite FTS5, contentless).
+"""The full-text index: which messages hold a needle. By the trigrams of their words (SQLite FTS5, contentless) it names all
+that may; by the words themselves it decides, where the needle has no white space.
 
 It is derived data in a file of its own, so that nothing here ever holds up a commit: lost or damaged, it is made again.
-It names every message whose folded text holds the needle, and some that do not; whoever asks reads those.
-
-What is put into it is not the text but its words, each once (`entry`): a needle lies inside of words, or reaches from one
-into the next, which the spaces around them show. That is half of the trigrams, and a fraction where people quote each other.
-Their octets are exchanged for others, because FTS5 keeps what it collects in a table of hashes that are alike for trigrams of
-ASCII (13 of them on one place for the mail of an hour, now one).
+What it names and cannot decide on is read by whoever asks. What is put into it is described in `words`.
 
 Blobs up to `mark` are in it; above it, and those in `partial`, count as holding everything. Blob ids are never given again
 while a process runs; entries above the last id that it found when it started are dropped then. `again` lists blobs up to the
@@ -16,7 +12,6 @@ been taken out may be back.
 """
 
 import os
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,8 +19,9 @@ from pathlib import Path
 import apsw
 import msgspec
 
-from pillarbox.mail.search_text import folded
-from pillarbox.store.embedded.schema import INDEX_FILE
+from pillarbox.store.api import Held
+from pillarbox.store.embedded.schema import INDEX_FILE, json_list
+from pillarbox.store.embedded.words import Words, exchanged
 
 TEXT_FILE = "text.sqlite"
 _FILES = tuple(TEXT_FILE + suffix for suffix in ("", "-wal", "-shm"))
@@ -43,10 +39,6 @@ DAMAGE = (
 )
 """Errors that say that the file is not what was written; all others are the disk's or the machine's trouble."""
 
-MAX_ENTRY = 512 * 1024
-"""Characters of one entry. A text has half of that at most, but folding makes eighteen letters of one (U+FDFA); what is as long
-as this may have been cut."""
-
 _MAX_TERMS = 16  # trigrams of a long needle that are looked up: more exclude hardly any message
 
 _HASH_SIZE = 16 * 1024 * 1024  # octets that FTS5 collects before it writes: all of a step
@@ -54,48 +46,19 @@ _MERGED = (
     8  # runs of entries that become one: half as many times that each entry is written again as with the usual four
 )
 
-_VERSION = 2
+_VERSION = 3
 _SCHEMA = f"""
     CREATE VIRTUAL TABLE texts USING fts5(
         text, content='', contentless_delete=1, detail=none, tokenize='trigram case_sensitive 1');
     INSERT INTO texts (texts, rank) VALUES ('hashsize', {_HASH_SIZE});
     INSERT INTO texts (texts, rank) VALUES ('automerge', {_MERGED});
+    CREATE TABLE words (blob INTEGER PRIMARY KEY, header BLOB NOT NULL, body BLOB NOT NULL) STRICT;
     CREATE TABLE partial (blob INTEGER PRIMARY KEY);
     CREATE TABLE progress (mark INTEGER NOT NULL, origin INTEGER NOT NULL);
 """
-_TABLES = ("texts", "partial", "progress", "again")
-
-Text = tuple[int, str, bool]
-"""A blob, the entry of its text, and whether that is all of it."""
+_KEYS = {"texts": "rowid", "words": "blob", "partial": "blob", "again": "blob"}
 
 _json = msgspec.json.Encoder()
-
-_USUAL = b"etaoinsrhldcumfpgwybvkxjqz0123456789.-/:_@=,<>()\"'+&;?!#%*"
-_EXCHANGED = bytes(
-    octet if octet <= 32 or octet > 126 else 0x80 + 29 * (_USUAL.find(octet) % 64) % 64 for octet in range(256)
-)
-_INK = re.compile(r"[!-~]+")
-
-
-def entry(text: str) -> str:
-    """What the index is given of a text: its words, folded, each once and in no order, a space around each."""
-    text = text.replace("\0", " ")  # NUL would end it
-    if text.isascii():
-        return _exchanged(f" {' '.join(set(folded(text).split()))} ")
-    # Folding and exchanging are dear with other letters than ASCII's, which few words of most languages have. No word is folded
-    # otherwise for its neighbours: a space has no accents.
-    words = set(text.split())
-    plain = [word for word in words if word.isascii()]
-    words.difference_update(plain)
-    others = folded(" ".join(words))[:MAX_ENTRY].encode("utf-8", "replace").decode()  # half a surrogate pair
-    return f" {_exchanged(folded(' '.join(plain)))} {_exchanged(others)} "
-
-
-def _exchanged(text: str) -> str:
-    """Each character for always the same other one: two octets of UTF-8 that differ in six bits."""
-    if text.isascii():
-        return text.encode().translate(_EXCHANGED).decode("latin-1")
-    return _INK.sub(lambda found: _exchanged(found[0]), text)
 
 
 def connect(directory: Path, *, writer: bool) -> apsw.Connection:
@@ -122,16 +85,15 @@ def prepare(directory: Path, last_blob: int) -> apsw.Connection:
             origin = (directory / INDEX_FILE).stat().st_ino
             known = connection.pragma("user_version") == _VERSION
             if not known or connection.execute("SELECT origin FROM progress").get != origin:
-                for table in _TABLES:
+                for table in (*_KEYS, "progress"):
                     connection.execute(f"DROP TABLE IF EXISTS {table}")
                 connection.execute(_SCHEMA)
                 connection.execute("INSERT INTO progress VALUES (0, ?)", (origin,))
                 connection.pragma("user_version", _VERSION)
             connection.execute("CREATE TABLE IF NOT EXISTS again (blob INTEGER PRIMARY KEY)")
             if mark(connection) > last_blob:
-                connection.execute("DELETE FROM texts WHERE rowid > ?", (last_blob,))
-                for table in ("partial", "again"):
-                    connection.execute(f"DELETE FROM {table} WHERE blob > ?", (last_blob,))
+                for table, key in _KEYS.items():
+                    connection.execute(f"DELETE FROM {table} WHERE {key} > ?", (last_blob,))
                 connection.execute("UPDATE progress SET mark = ?", (last_blob,))
     except BaseException:
         connection.close()
@@ -171,7 +133,7 @@ def mark(connection: apsw.Connection) -> int:
 
 
 def add(
-    connection: apsw.Connection, texts: Sequence[Text], unread: Iterable[int], missing: Iterable[int], new_mark: int
+    connection: apsw.Connection, texts: Sequence[Words], unread: Iterable[int], missing: Iterable[int], new_mark: int
 ) -> None:
     """One step forward, wholly or not at all. `unread`: blobs up to the new mark that are to be read whenever they are
     searched. `missing`: those that may still come. Raises apsw.Error."""
@@ -182,33 +144,57 @@ def add(
         connection.execute("UPDATE progress SET mark = ?", (new_mark,))
 
 
-def replace(connection: apsw.Connection, texts: Sequence[Text], unread: Sequence[int], gone: Sequence[int]) -> None:
+def replace(connection: apsw.Connection, texts: Sequence[Words], unread: Sequence[int], gone: Sequence[int]) -> None:
     """Blobs of the list `again` are done, wholly or not at all: these texts are theirs now, `unread` are to be read whenever
     they are searched, `gone` are not there. Raises apsw.Error."""
     with transaction(connection):
-        rows = [(blob,) for blob in (*(blob for blob, *_ in texts), *unread, *gone)]
-        for table, key in (("texts", "rowid"), ("partial", "blob"), ("again", "blob")):
-            connection.executemany(f"DELETE FROM {table} WHERE {key} = ?", rows)
+        _take_out(connection, (*(text.blob for text in texts), *unread, *gone))
         _insert(connection, texts)
         connection.executemany("INSERT INTO partial VALUES (?)", ((blob,) for blob in unread))
 
 
-def _insert(connection: apsw.Connection, texts: Sequence[Text]) -> None:
+def _insert(connection: apsw.Connection, texts: Sequence[Words]) -> None:
     """One statement for all of them: SQLite then never asks for the interpreter's lock, which others need meanwhile."""
-    connection.execute(_INSERT, (_json.encode([(blob, text) for blob, text, _ in texts]).decode(),))
-    partial = [blob for blob, _, is_whole in texts if not is_whole]
+    _lay(connection, _INSERT_ENTRY, [(text.blob, text.entry) for text in texts])
+    _lay(connection, _INSERT_WORDS, [(text.blob, text.header, text.body) for text in texts if text.is_whole])
+    partial = [text.blob for text in texts if not text.is_whole]
     connection.executemany("INSERT OR IGNORE INTO partial VALUES (?)", ((blob,) for blob in partial))
 
 
-_INSERT = "INSERT INTO texts (rowid, text) SELECT value ->> 0, value ->> 1 FROM json_each(?)"
+_INSERT_ENTRY = """
+    INSERT INTO texts (rowid, text)
+    SELECT value ->> 0, CAST(substr(?2, value ->> 1, value ->> 2) AS TEXT) FROM json_each(?1)
+"""
+_INSERT_WORDS = """
+    INSERT INTO words
+    SELECT value ->> 0, substr(?2, value ->> 1, value ->> 2), substr(?2, value ->> 3, value ->> 4) FROM json_each(?1)
+"""
+
+
+def _lay(connection: apsw.Connection, statement: str, rows: Iterable[tuple[int, *tuple[bytes, ...]]]) -> None:
+    """A statement's rows, as one run of octets and where in it each value is: they need not be quoted."""
+    octets = [b" "]  # of no octets at all, SQLite makes NULL
+    places: list[list[int]] = []
+    at = 1 + len(octets[0])
+    for blob, *values in rows:
+        place = [blob]
+        for value in values:
+            place += (at, len(value))
+            at += len(value)
+        octets += values
+        places.append(place)
+    connection.execute(statement, (_json.encode(places).decode(), b"".join(octets)))
 
 
 def remove(connection: apsw.Connection, blobs: Sequence[int]) -> None:
     """These blobs are gone. Raises apsw.Error."""
     with transaction(connection):
-        rows = [(blob,) for blob in blobs]
-        for table, key in (("texts", "rowid"), ("partial", "blob"), ("again", "blob")):
-            connection.executemany(f"DELETE FROM {table} WHERE {key} = ?", rows)
+        _take_out(connection, blobs)
+
+
+def _take_out(connection: apsw.Connection, blobs: Sequence[int]) -> None:
+    for table, key in _KEYS.items():
+        connection.executemany(f"DELETE FROM {table} WHERE {key} = ?", ((blob,) for blob in blobs))
 
 
 def redo(connection: apsw.Connection, blobs: Sequence[int]) -> None:
@@ -217,7 +203,7 @@ def redo(connection: apsw.Connection, blobs: Sequence[int]) -> None:
         for table in ("partial", "again"):
             connection.execute(
                 f"INSERT OR IGNORE INTO {table} SELECT value FROM json_each(?) WHERE value <= (SELECT mark FROM progress)",
-                (_json.encode(list(blobs)).decode(),),
+                (json_list(blobs),),
             )
 
 
@@ -232,9 +218,19 @@ def list_length(connection: apsw.Connection) -> int:
     return int(connection.execute("SELECT count(*) FROM again").get or 0)
 
 
+def _is_nowhere(needle: str) -> bool:
+    """Whether it has what is exchanged before the index gets it."""
+    return "\0" in needle or any(0xD800 <= ord(character) <= 0xDFFF for character in needle)
+
+
+def is_within_a_word(needle: str) -> bool:
+    """Whether the words decide about a folded needle."""
+    return needle.split() == [needle] and not _is_nowhere(needle)
+
+
 def terms(needle: str) -> str | None:
     """A folded needle as a query; None when the index cannot help with it."""
-    if len(needle) < MIN_NEEDLE or "\0" in needle or any(0xD800 <= ord(c) <= 0xDFFF for c in needle):
+    if len(needle) < MIN_NEEDLE or _is_nowhere(needle):
         return None
     # What has white space before it begins a word of the text, what has some behind it ends one.
     pieces = needle.split()
@@ -245,7 +241,7 @@ def terms(needle: str) -> str | None:
     if needle[-1].isspace():
         pieces[-1] += " "
     spaced = [" " * (i > 0) + piece + " " * (i < len(pieces) - 1) for i, piece in enumerate(pieces)]
-    return query_of(_exchanged(piece) for piece in spaced)
+    return query_of(exchanged(piece) for piece in spaced)
 
 
 def query_of(pieces: Iterable[str]) -> str | None:
@@ -259,28 +255,41 @@ def query_of(pieces: Iterable[str]) -> str | None:
     return " AND ".join('"' + each.replace('"', '""') + '"' for each in trigrams[::step][:_MAX_TERMS])
 
 
-_HOLDING = """
-    SELECT m.uid FROM texts(?1) AS t CROSS JOIN mail.messages AS m ON m.blob = t.rowid WHERE m.mailbox = ?2
-    UNION SELECT m.uid FROM partial AS p CROSS JOIN mail.messages AS m ON m.blob = p.blob WHERE m.mailbox = ?2
-    UNION SELECT uid FROM mail.messages WHERE blob > (SELECT mark FROM progress) AND +mailbox = ?2
-    ORDER BY 1
+_NAMING = """
+    SELECT json_group_array(uid) FROM (
+        SELECT m.uid FROM texts(?1) AS t CROSS JOIN mail.messages AS m ON m.blob = t.rowid WHERE m.mailbox = ?2
+        UNION SELECT m.uid FROM partial AS p CROSS JOIN mail.messages AS m ON m.blob = p.blob WHERE m.mailbox = ?2
+        UNION SELECT uid FROM mail.messages WHERE blob > (SELECT mark FROM progress) AND +mailbox = ?2)
 """
 # The plus: by blob, of which few are above the mark, and not by mailbox, which would read all of it for each search.
+# One row: each that is handed over asks for the interpreter's lock.
 
 
-def holding(connection: apsw.Connection, mailbox: int, query: str) -> list[int]:
+def naming(connection: apsw.Connection, mailbox: int, query: str) -> list[int]:
     """UIDs of a mailbox, ascending, that may hold what `terms` gave the query for. Raises apsw.Error."""
-    return [uid for (uid,) in connection.execute(_HOLDING, (query, mailbox))]
+    return sorted(_uids(connection.execute(_NAMING, (query, mailbox)).get))
 
 
-_NAMES = """
-    SELECT EXISTS (SELECT 1 FROM texts(?2) WHERE rowid = ?1) OR EXISTS (SELECT 1 FROM partial WHERE blob = ?1)
+_HOLDING = """
+    WITH looked AS MATERIALIZED (
+        SELECT u.value AS uid, CASE
+            WHEN EXISTS (SELECT 1 FROM partial WHERE blob = m.blob) THEN NULL
+            ELSE instr(w.body, ?3) OR (?4 AND instr(w.header, ?3)) END AS held
+        FROM json_each(?2) AS u
+            LEFT JOIN mail.messages AS m ON m.mailbox = ?1 AND m.uid = u.value
+            LEFT JOIN words AS w ON w.blob = m.blob)
+    SELECT json_group_array(uid) FILTER (WHERE held), json_group_array(uid) FILTER (WHERE held IS NULL) FROM looked
 """
 
 
-def names(connection: apsw.Connection, blob: int, query: str) -> bool:
-    """Whether the index names a blob for a query. Raises apsw.Error."""
-    return bool(connection.execute(_NAMES, (blob, query)).get)
+def holding(connection: apsw.Connection, mailbox: int, uids: Sequence[int], needle: str, *, header: bool) -> Held:
+    """Of these messages those of which a word of the body, or of the header too, holds a needle, and those of which the
+    words are not known. Raises apsw.Error."""
+    [row] = connection.execute(_HOLDING, (mailbox, json_list(uids), needle.encode(), header))
+    return Held(_uids(row[0]), _uids(row[1]))
+
+
+_uids = msgspec.json.Decoder(list[int]).decode
 
 
 _BLOBS = "SELECT DISTINCT blob FROM mail.messages WHERE mailbox IN (SELECT value FROM json_each(?))"
@@ -288,29 +297,7 @@ _BLOBS = "SELECT DISTINCT blob FROM mail.messages WHERE mailbox IN (SELECT value
 
 def blobs_of(connection: apsw.Connection, mailboxes: Sequence[int]) -> list[int]:
     """The blobs of all messages in these mailboxes. Raises apsw.Error."""
-    return [blob for (blob,) in connection.execute(_BLOBS, (_json.encode(list(mailboxes)).decode(),))]
-
-
-_MISSING = """
-    SELECT count(*) FROM mail.messages WHERE blob <= (SELECT mark FROM progress)
-        AND blob NOT IN (SELECT id FROM texts_docsize) AND blob NOT IN (SELECT blob FROM partial)
-"""
-
-
-def problem(connection: apsw.Connection) -> str:
-    """What is wrong with the index as such, by the writer's connection; "" when nothing is. It is read wholly."""
-    try:
-        found = str(connection.execute("PRAGMA quick_check(1)").get)
-        with transaction(connection):
-            connection.execute("INSERT INTO texts (texts, rank) VALUES ('integrity-check', 0)")
-    except DAMAGE as error:
-        return str(error)
-    return "" if found == "ok" else found
-
-
-def missing(connection: apsw.Connection) -> int:
-    """How many messages it lacks that it should have. Raises apsw.Error."""
-    return int(connection.execute(_MISSING).get or 0)
+    return [blob for (blob,) in connection.execute(_BLOBS, (json_list(mailboxes),))]
 
 
 _COUNTS = """

@@ -11,6 +11,7 @@ from pillarbox.store.api import (
     Appended,
     BadMailboxName,
     Copied,
+    Held,
     MailboxExists,
     MailboxInfo,
     MessageRecord,
@@ -267,6 +268,12 @@ class MemoryMail:
         self._mailbox(account, mailbox)
         del needle
         return None
+
+    async def holding(self, account: int, mailbox: int, uids: Sequence[int], needle: str, *, header: bool) -> Held:
+        """Not known: there is no index."""
+        self._mailbox(account, mailbox)
+        del needle, header
+        return Held([], uids)
 
     def turn(self, account: int) -> Turn:
         return self._turns.of(account)
