@@ -33,6 +33,6 @@ def full_text(octets: bytes) -> FullText:
     for text in body_texts(octets, tree):
         if left < 0:
             break
-        texts.append(text if len(text) <= left else text[:left])
+        texts.append(text[:left])
         left -= len(text)
     return FullText(header[:MAX_TEXT], "\n".join(texts), left >= 0)
