@@ -103,17 +103,6 @@ async def test_a_check_does_not_wait_until_a_step_has_rested(
     assert await store.mail.may_hold(alice, inbox, "elephants") == elephants
 
 
-async def test_a_large_message_on_its_way_is_indexed_when_it_has_come(store: EmbeddedStore, alice: int) -> None:
-    inbox, _ = await fill(store, alice, 1)
-    number = store._state.next_blob()  # what a large message does before its commit
-    await store.mail.append(alice, "INBOX", [NewMessage(Spool.of(text(1)))])
-    await store.indexer.catch_up()
-    assert await store.mail.may_hold(alice, inbox, "giraffes") == [2]
-    reader = text_index.connect(store._place.directory, writer=False)
-    assert text_index.listed(reader, 0, 9) == [number]
-    reader.close()
-
-
 async def test_what_is_expunged_leaves_the_list_too(store: EmbeddedStore, alice: int) -> None:
     inbox, elephants = await fill(store, alice, 9)
     await store.indexer.catch_up()

@@ -1,10 +1,14 @@
 """The full-text index never misses a message: random texts, restarts, what is not indexed yet, what went."""
 
 import asyncio
+import errno
 import random
+import threading
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import apsw
 import pytest
@@ -14,8 +18,8 @@ from pillarbox.mail.full_text import MAX_TEXT, full_text
 from pillarbox.mail.mime import parse
 from pillarbox.mail.search_text import folded
 from pillarbox.mail.text import body_texts, header_text
-from pillarbox.store.api import NewMessage, Relay
-from pillarbox.store.embedded import EmbeddedStore, blob_texts, indexer, text_index
+from pillarbox.store.api import NewMessage, OverQuota, Relay, StoreUnavailable
+from pillarbox.store.embedded import EmbeddedStore, blob_texts, incoming, indexer, text_index
 from pillarbox.store.embedded.text_index import TEXT_FILE
 from pillarbox.store.embedded.words import MAX_WORDS, Words, words
 from pillarbox.store.spool import Spool
@@ -236,6 +240,89 @@ async def test_copies_are_found_and_what_went_leaves_the_index(home: EmbeddedSto
     assert len(reader.execute("SELECT rowid FROM texts(?)", (text_index.terms("ele"),)).fetchall()) == 2
     reader.close()
     assert await may_hold(home, "elephants") == [uids[2]]
+
+
+async def waiting(home: EmbeddedStore, tmp_path: Path) -> list[int]:
+    """What the index will look for again, and what searches read until then: the same in these tests."""
+    reader = text_index.connect(tmp_path / "store", writer=False)
+    blobs, partial = (reader.execute(f"SELECT blob FROM {table}").fetchall() for table in ("again", "partial"))
+    reader.close()
+    assert blobs == partial
+    return [blob for (blob,) in blobs]
+
+
+async def test_what_went_before_it_was_indexed_leaves_no_trace(home: EmbeddedStore, tmp_path: Path) -> None:
+    """Or a server that is never restarted would remember all of it, and each search read through that."""
+    alice = await account(home)
+    uids = await put(home, [b"Subject: %d\r\n\r\nelephants\r\n" % n for n in range(5)])
+    inbox = await home.mail.open(alice, "INBOX")
+    await home.mail.expunge(alice, inbox.mailbox, uids[1:4], deleted_only=False)
+    await home._sweeper.sweep()
+    await home.indexer.catch_up()
+    assert await waiting(home, tmp_path) == []
+    await home.indexer.rebuild()
+    await home.indexer.catch_up()
+    assert await waiting(home, tmp_path) == []
+    assert await may_hold(home, "elephants") == [uids[0], uids[4]]
+
+
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> bytes:
+    """A message that is large enough for a segment of its own."""
+    monkeypatch.setattr(incoming, "ALONE", 1_000)
+    monkeypatch.setattr(incoming, "_IN_THREAD", 1_000)
+    return b"Subject: large\r\n\r\n" + b"elephants\r\n" * 100
+
+
+@pytest.mark.parametrize("meanwhile", [False, True])
+async def test_a_large_message_that_others_overtake_is_indexed(
+    meanwhile: bool, home: EmbeddedStore, tmp_path: Path, alone: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its id is given before theirs, and committed after: when they are in the index, or while they are read for it."""
+    goes_on = threading.Event()
+    write_alone, read = incoming.write_alone, home.indexer._texts.read
+
+    def slowly(*arguments: Any) -> int:
+        goes_on.wait(60)
+        return write_alone(*arguments)
+
+    async def read_and_store(*arguments: Any, **named: Any) -> blob_texts.Read:
+        goes_on.set()
+        await asyncio.wait([storing])
+        return await read(*arguments, **named)
+
+    monkeypatch.setattr(incoming, "write_alone", slowly)
+    storing = asyncio.create_task(put(home, [alone]))
+    while not home._state.coming:
+        await asyncio.sleep(0.001)
+    [small] = await put(home, [b"Subject: small\r\n\r\nelephants\r\n"])
+    if meanwhile:
+        monkeypatch.setattr(home.indexer._texts, "read", read_and_store)
+    await home.indexer.catch_up()
+    assert await waiting(home, tmp_path) == ([] if meanwhile else [1])
+    goes_on.set()
+    [large] = await storing
+    home.indexer._listed = True  # as after a restart
+    await home.indexer.catch_up()
+    assert await waiting(home, tmp_path) == []
+    assert await may_hold(home, "elephants") == [small, large]
+    assert await may_hold(home, "giraffes") == []
+
+
+@pytest.mark.parametrize("fault", ["", "disk", "quota"])
+async def test_a_large_message_that_came_or_failed_is_not_waited_for(
+    fault: str, home: EmbeddedStore, alone: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    if fault == "disk":
+        monkeypatch.setattr(incoming, "write_alone", full)
+    quota = 1_000 if fault == "quota" else 0
+    bob = (await home.directory.add_account("bob@example.test", HASHES, quota=quota)).id
+    with pytest.raises((StoreUnavailable, OverQuota)) if fault else nullcontext():
+        await home.mail.append(bob, "INBOX", [NewMessage(Spool.of(alone))])
+    assert home._state.coming == set()
 
 
 async def test_a_search_does_not_read_the_whole_mailbox(home: EmbeddedStore, tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import random
 import zlib
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +47,7 @@ class Incoming:
     def stage(self, batch: Batch) -> int:
         """Stage the octets; returns the blob's id."""
         if self.alone:
+            batch.then(lambda: batch.state.coming.discard(self.blob))
             batch.place_blob(self.blob, self.alone, len(FILE_HEADER), self.size, self.crc, self.summary)
             return self.blob
         blob = batch.state.next_blob()
@@ -74,14 +74,10 @@ class Intake:
             if is_short or octets.find(b"\r\n\r\n", 0, _LONG_HEADER) >= 0:
                 with suppress(Laborious):
                     return self._digest(octets, octets_of_note, brief=not is_short)
-        work: Callable[[], Incoming]
-        if spool.size <= ALONE:
-            work = lambda: self._digest(spool.octets(), octets_of_note)  # noqa: E731
-        else:
-            number, blob = self._log.take_number(), self._state.next_blob()
-            work = lambda: self._put_alone(spool, octets_of_note, number, blob)  # noqa: E731
         try:
-            return await self._workers.run(work)
+            if spool.size > ALONE:
+                return await self._prepare_alone(spool, octets_of_note)
+            return await self._workers.run(lambda: self._digest(spool.octets(), octets_of_note))
         except OSError as error:
             reason = f"{type(error).__name__}: {error}"
             self._observer("store_unavailable", fault=kind_of(error), reason=reason, operations=1)
@@ -90,8 +86,18 @@ class Intake:
     async def abandon(self, incoming: Incoming) -> None:
         """The message was not stored after all."""
         if incoming.alone:
+            self._state.coming.discard(incoming.blob)
             path = path_of(self._folder, incoming.alone)
             await self._workers.run(lambda: path.unlink(missing_ok=True))
+
+    async def _prepare_alone(self, spool: Spool, note: bytes) -> Incoming:
+        number, blob = self._log.take_number(), self._state.next_blob()
+        self._state.coming.add(blob)
+        try:
+            return await self._workers.run(lambda: self._put_alone(spool, note, number, blob))
+        except BaseException:
+            self._state.coming.discard(blob)
+            raise
 
     def _digest(self, octets: bytes, note: bytes, *, brief: bool = False) -> Incoming:
         """What can be worked out of the octets. Raises Laborious if it is to be brief and cannot."""

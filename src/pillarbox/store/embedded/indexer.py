@@ -54,7 +54,7 @@ class Indexer:
         self._near = near
         self._texts = BlobTexts(blobs, observer)
         self._observer = observer
-        self._first_new = state.last_blob + 1  # ids from here on may be given and not committed yet
+        self._last_known = state.last_blob  # when the store was opened: entries above are not its own
         self._writing = ThreadPoolExecutor(1, "pillarbox-index")
         self._reading = ThreadPoolExecutor(1, "pillarbox-search")
         self._writer: apsw.Connection | None = None
@@ -250,7 +250,7 @@ class Indexer:
 
     async def _connect(self) -> None:
         loop = asyncio.get_running_loop()
-        opening = loop.run_in_executor(self._writing, text_index.prepare, self._directory, self._first_new - 1)
+        opening = loop.run_in_executor(self._writing, text_index.prepare, self._directory, self._last_known)
         self._writer = await asyncio.shield(opening)
         self._mark = text_index.mark(self._writer)
         self._reader = text_index.connect(self._directory, writer=False)
@@ -286,10 +286,11 @@ class Indexer:
         rows: list[Row] = query(self._near, f"{_BLOBS} id > ? ORDER BY id LIMIT ?", (self._mark, self._size))
         if not rows:
             return 0
+        # Of the ids that are passed over, only large messages' may still come: all others are committed in their order, and
+        # what is not there has gone again. Asked before anything is waited for: then one of them may be committed.
+        coming = sorted(self._state.coming.difference(row[0] for row in rows))
         read = await self._read(rows)
-        # An id that was passed over may still be on its way: large messages get theirs long before their commit.
-        there = {row[0] for row in rows}
-        missing = [b for b in range(max(self._mark + 1, self._first_new), read.last) if b not in there]
+        missing = [blob for blob in coming if self._mark < blob < read.last]
         await self._put(text_index.add, read.texts, read.unread, missing, read.last)
         self._mark = read.last
         self._listed = self._listed or bool(missing)
@@ -302,8 +303,7 @@ class Indexer:
             blobs = await self._write(text_index.listed, after, self._size)
             marks = ",".join("?" * len(blobs))
             rows: list[Row] = query(self._near, f"{_BLOBS} id IN ({marks}) ORDER BY id", blobs)
-            there = {row[0] for row in rows}
-            gone = [blob for blob in blobs if blob < self._first_new and blob not in there]
+            gone = sorted(set(blobs).difference(self._state.coming, (row[0] for row in rows)))
             if rows or gone:
                 read = await self._read(rows)
                 await self._put(text_index.replace, read.texts, read.unread, gone)

@@ -96,6 +96,7 @@ class State:
         self.aliases: dict[str, Alias] = {}
         self.counters = {"account": 0, "mailbox": 0, "uidvalidity": 0}
         self.last_blob = 0
+        self.coming: set[int] = set()  # blobs of large messages, whose ids are given long before their commit
         self.recent_claims: set[Mailbox] = set()  # to be written with the next commit
 
     def owner(self, account: int) -> Owner:
