@@ -103,6 +103,24 @@ async def test_a_check_does_not_wait_until_a_step_has_rested(
     assert await store.mail.may_hold(alice, inbox, "elephants") == elephants
 
 
+async def test_a_step_ends_with_the_message_that_has_words_enough(
+    store: EmbeddedStore, alice: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not with octets that are no words: those cost SQLite nothing."""
+    attached = b"Content-Type: application/pdf\r\n\r\n" + b"%PDF " * 1000
+    await store.mail.append(alice, "INBOX", [NewMessage(Spool.of(attached)) for _ in range(10)])
+    inbox, elephants = await fill(store, alice, 10)
+    monkeypatch.setattr(blob_texts, "STEP_OCTETS", 1000)
+    assert await store.indexer._step() == 20
+    await store.indexer.rebuild()
+    monkeypatch.setattr(
+        blob_texts, "STEP_OCTETS", 10 * len(b"content-type: application/pdf") + 4 * len(b"subject: 0 giraffes")
+    )
+    assert await store.indexer._step() == 10 + 5
+    assert await store.indexer._step() == 5
+    assert await store.mail.may_hold(alice, inbox, "elephants") == elephants
+
+
 async def test_what_is_expunged_leaves_the_list_too(store: EmbeddedStore, alice: int) -> None:
     inbox, elephants = await fill(store, alice, 9)
     await store.indexer.catch_up()

@@ -11,8 +11,8 @@ from pillarbox.store.embedded.reading import BlobReader, Place
 from pillarbox.store.embedded.words import Words, words
 from pillarbox.store.embedded.writer import Observer
 
-STEP_OCTETS = 4 * 1024 * 1024
-"""Octets of messages that are read at once, but for the last one's."""
+STEP_OCTETS = 1024 * 1024
+"""Octets of words that make a step, but for the last message's: what SQLite is given at once, in some 200 ms of a thread."""
 
 MAX_MESSAGE = 8 * 1024 * 1024
 """Longer messages are not taken apart here, but read when they are searched."""
@@ -65,8 +65,8 @@ class BlobTexts:
                 read.unread.append(blob)
             else:
                 read.texts.append(text)
+                octets += len(text.header) + len(text.body)
             read.last = blob
-            octets += size
             worked += clock() - start
             if worked >= _IN_ONE_GO:
                 await rest(worked)
