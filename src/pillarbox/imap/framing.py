@@ -92,7 +92,7 @@ class Framer:
             if self._buffer.skipping:
                 raise Disconnect("The line is too long")
             return None
-        if b"\0" in line:
+        if 0 in line:
             raise Disconnect("NUL is not allowed in commands")
         return line
 
@@ -144,7 +144,7 @@ class Framer:
             if len(self._buffer) < self._remaining:
                 return False
             octets = self._buffer.take(self._remaining)
-            if b"\0" in octets:
+            if 0 in octets:
                 raise Disconnect("NUL is not allowed in commands")
             sink.append(octets)
             self._remaining = 0

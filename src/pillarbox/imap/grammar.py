@@ -24,6 +24,7 @@ _LIST_MAILBOX_UTF8 = re.compile(rb"[!#$&'+,\-./0-9:;<=>?@A-Z\[\]^_`a-z|}~%*\x80-
 _QUOTED = re.compile(rb'"([^"\\\r\n\x80-\xff]*(?:\\["\\][^"\\\r\n\x80-\xff]*)*)"')
 _QUOTED_UTF8 = re.compile(rb'"([^"\\\r\n]*(?:\\["\\][^"\\\r\n]*)*)"')
 _QUOTED_PAIR = re.compile(rb'\\(["\\])')
+_BACKSLASH = 0x5C
 _LITERAL = re.compile(rb"\{([0-9]{1,19})\+?\}\r\n")
 _ANNOUNCEMENT = re.compile(rb"~?\{([0-9]{1,19})\+?\}\r\n")
 _NUMBER = re.compile(rb"[0-9]{1,20}")
@@ -131,7 +132,7 @@ class Cursor:
         """string = quoted / literal."""
         if (found := self.match(_QUOTED_UTF8 if self.utf8 else _QUOTED)) is not None:
             text = found[1]
-            return _QUOTED_PAIR.sub(rb"\1", text) if b"\\" in text else text
+            return _QUOTED_PAIR.sub(rb"\1", text) if _BACKSLASH in text else text
         if (found := self.match(_LITERAL)) is not None:
             start = self.position
             self.position = start + int(found[1])

@@ -66,6 +66,7 @@ _TABLE: dict[str, str] = (
     | _ALSO
 )
 
+_ESCAPE = 0x1B  # with it ISO-2022 changes what the octets mean
 _SEPARATOR = re.compile(r"[^a-z0-9.]+")
 _CODE_PAGE = re.compile("^(?:x_)?(?:windows|win|cp)_?(?=[0-9])")
 _LONGEST = 40
@@ -93,7 +94,7 @@ def decode(octets: bytes, charset: str = "") -> str:
 
     Without a charset, or with an unknown one: UTF-8 when it is that, else windows-1252.
     """
-    if octets.isascii() and b"\x1b" not in octets and (not charset or charset.isascii()):
+    if octets.isascii() and _ESCAPE not in octets and (not charset or charset.isascii()):
         known = codec(charset) if charset else None
         if known is None or known in _ASCII_SUPERSETS:
             return octets.decode("ascii")

@@ -21,6 +21,7 @@ _PARAMETER = re.compile(
 )
 _ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
 _SECTION = re.compile(rb"(.+?)\*(?:(\d{1,4})(\*)?)?", re.DOTALL)
+_OPENING, _BACKSLASH = b"(\\"  # numbers, see `header.unfold`
 _PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})")
 
 Parameters = tuple[tuple[bytes, bytes], ...]
@@ -36,7 +37,7 @@ class ContentType(NamedTuple):
 
 def parse_content_type(value: bytes) -> ContentType | None:
     """An unfolded Content-Type. None when it is not of the form type/subtype."""
-    if b"(" in value:
+    if _OPENING in value:
         value = without_comments(value)
     found = _TYPE.match(value)
     if found is None:
@@ -46,7 +47,7 @@ def parse_content_type(value: bytes) -> ContentType | None:
 
 def parse_token(value: bytes) -> tuple[bytes, Parameters]:
     """An unfolded Content-Disposition, or another value of that shape: the token as it stands, its parameters."""
-    if b"(" in value:
+    if _OPENING in value:
         value = without_comments(value)
     found = _TOKEN.match(value)
     return (b"", ()) if found is None else (found[1], parse_parameters(value, found.end()))
@@ -68,7 +69,7 @@ def parse_parameters(value: bytes, position: int = 0) -> Parameters:
         if quoted is None:
             parameters.append((name.lower(), token))
         else:
-            parameters.append((name.lower(), _ESCAPE.sub(rb"\1", quoted) if b"\\" in quoted else quoted))
+            parameters.append((name.lower(), _ESCAPE.sub(rb"\1", quoted) if _BACKSLASH in quoted else quoted))
     return tuple(parameters)
 
 

@@ -13,6 +13,8 @@ from pillarbox.mail.nstring import nstring, string
 ENVELOPE_FIELDS = frozenset(b"date subject from sender reply-to to cc bcc in-reply-to message-id".split())
 """Lower-case names of the fields that `envelope` looks at."""
 
+_NUL, _CR, _QUOTE, _BACKSLASH = b'\0\r"\\'  # numbers, see `header.unfold`
+
 Header = Mapping[bytes, Sequence[bytes]]
 """Raw values of a header's fields by lower-case name, in order."""
 
@@ -59,7 +61,7 @@ def _list(value: bytes) -> bytes:
     entries = parse_addresses(value)
     if not entries:
         return b"NIL"
-    if value.isascii() and b"\\" not in value and b"\0" not in value and b"\r" not in value and b'"' not in value:
+    if value.isascii() and not (_BACKSLASH in value or _NUL in value or _CR in value or _QUOTE in value):
         # Nothing in it needs care, so no piece of it does.
         return b"(%b)" % b"".join(
             [

@@ -20,6 +20,7 @@ MAX_HEADER = 256 * 1024
 _LINE_BREAK = re.compile(rb"\r?\n(?=[ \t])|\r?\n\Z")
 _FORBIDDEN_IN_VALUE = re.compile(rb"[\x00\r\n]")
 _NAME = re.compile(rb"[!-9;-~]+")
+_LF = 0x0A  # `in` is eight times as fast for a number: octets are first tried as one, which raises an error that is forgotten
 
 
 class Field(NamedTuple):
@@ -97,7 +98,7 @@ def values_of(header: bytes, name: bytes) -> list[bytes]:
 
 def unfold(value: bytes) -> bytes:
     """A raw value on one line, without the white space around it. Folding white space stays (RFC 5322 §2.2.3)."""
-    if b"\n" in value:
+    if _LF in value:
         value = _LINE_BREAK.sub(b"", value).replace(b"\n", b" ")
     return value.strip(b" \t\r\n")
 

@@ -245,8 +245,9 @@ class _Parser:
         else:
             # An earlier delimiter ends a header that has no empty line.
             stop = self.blank_line(start)
-        if self.open:
-            cut = self.find(max(start - 1, 0), stop)
+        before = max(start - 1, 0)
+        if self.open and self.search(self.needle, before, stop) >= 0:
+            cut = self.find(before, stop)
             if cut >= 0:
                 at = cut
                 stop = max(start, cut - 1 if cut and octets[cut - 1] == 13 else cut)
@@ -330,6 +331,9 @@ class _Parser:
         if not self.open:
             return
         low, high = min(self.open), max(self.open)
+        if low == high:
+            self.needle = b"\n--" + low
+            return
         length = 0
         for one, other in zip(low, high, strict=False):
             if one != other:

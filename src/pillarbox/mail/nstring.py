@@ -6,6 +6,7 @@ Security: the octets come from strangers' mail; what is written here can never e
 import re
 
 _PLAIN = re.compile(rb"[\x01-\x09\x0b\x0c\x0e-!#-\[\]-\x7f]*")
+_NUL, _LF, _CR = b"\0\n\r"  # numbers, see `header.unfold`
 _SPECIAL = re.compile(rb'(["\\])')
 
 
@@ -13,9 +14,9 @@ def string(value: bytes) -> bytes:
     """A string. 8-bit octets and line breaks make it a literal, which is right with and without UTF8=ACCEPT."""
     if _PLAIN.fullmatch(value):
         return b'"%b"' % value
-    if b"\0" in value:
+    if _NUL in value:
         value = value.replace(b"\0", b"")  # RFC 9051 §4.3: NUL is in no string
-    if value.isascii() and b"\n" not in value and b"\r" not in value:
+    if value.isascii() and _LF not in value and _CR not in value:
         return b'"%b"' % _SPECIAL.sub(rb"\\\1", value)
     return b"{%d}\r\n%b" % (len(value), value)
 

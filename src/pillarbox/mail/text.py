@@ -69,7 +69,7 @@ def header_text(octets: bytes, start: int, stop: int) -> str:
 def fields_text(header: list[tuple[bytes, bytes]]) -> str:
     """The same of names and raw values."""
     fields = [(name, unfold(value)) for name, value in header]
-    lines = b"\n".join([b"%b: %b" % field for field in fields])
+    lines = b"\n".join(map(b": ".join, fields))
     if b"=?" in lines or not lines.isascii():
         return "\n".join([f"{name.decode('latin-1')}: {decode_words(value)}" for name, value in fields])
     return lines.decode("ascii")  # nothing to decode: what is the same for all fields is done for all of them at once

@@ -132,7 +132,7 @@ class Pop3Engine:
             if self._lines.skipped > self.policy.skipped:
                 raise Disconnect("The line is too long")
             return False
-        if b"\0" in line:
+        if 0 in line:
             raise Disconnect("NUL is not allowed")
         try:
             if session.dialogue is not None:

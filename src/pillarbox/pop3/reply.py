@@ -71,7 +71,7 @@ class MessageWriter:
         if octets[0] == 0x2E and self._tail[-1] == 0x0A:
             self._out.write(b".")
         self._tail = octets[-2:] if len(octets) >= 2 else self._tail[-1:] + octets
-        if b"\0" in octets:
+        if 0 in octets:
             octets = octets.replace(b"\0", b"\x80")
         self._out.write(octets.replace(b"\n.", b"\n..") if has_dot_line(octets) else octets)
 

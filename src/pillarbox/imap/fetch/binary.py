@@ -63,7 +63,7 @@ class BinaryItem(Literal):
             return
         if self.partial is not None:
             octets = octets[self.partial[0] : self.partial[0] + self.partial[1]]
-        pieces.append((b"%b ~{%d}\r\n" if b"\0" in octets else b"%b {%d}\r\n") % (self.label, len(octets)))
+        pieces.append((b"%b ~{%d}\r\n" if 0 in octets else b"%b {%d}\r\n") % (self.label, len(octets)))
         pieces.append(octets)
 
 

@@ -12,7 +12,7 @@ from pillarbox.mail.kept_fields import KINDS, choose_each
 def literal(label: bytes, octets: bytes, pieces: list[bytes]) -> None:
     """Octets of a message as a literal. A NUL, which no literal may hold (RFC 9051 §4.3), is sent as 0x80; clients hang
     on it, and the length must stay."""
-    if b"\0" in octets:
+    if 0 in octets:
         octets = octets.replace(b"\0", b"\x80")
     pieces.append(b"%b {%d}\r\n" % (label, len(octets)))
     pieces.append(octets)

@@ -92,7 +92,7 @@ class LargeMessage:
             if not octets:
                 # The literal's length was announced: there is no way to say this inside of it.
                 raise Disconnect("A message was deleted while it was being sent")
-            self.out.write(octets.replace(b"\0", b"\x80") if b"\0" in octets else octets)
+            self.out.write(octets.replace(b"\0", b"\x80") if 0 in octets else octets)
             start += len(octets)
             await self.out.drain()
 
