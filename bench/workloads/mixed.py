@@ -17,6 +17,10 @@ DAY = [
     ("search", 4), ("copy", 3), ("noop", 3),
     ("expunge", 3), ("idle", 3),
 ]  # fmt: skip
+NAMES, WEIGHTS = zip(*DAY, strict=True)
+
+PACE = 1_000
+"""Commands a second: well below what either side can do, so that nobody waits in a line that only gets longer."""
 
 
 async def one(session: Imap, what: str, rng: random.Random) -> None:
@@ -51,26 +55,56 @@ async def one(session: Imap, what: str, rng: random.Random) -> None:
             await session("NOOP")
 
 
-@workload("mixed", "mixed IMAP load, 20 clients, TLS", "command", goal=150)
-async def mixed(stack: Stack, meter: Meter) -> None:
-    names, weights = zip(*DAY, strict=True)
+async def prepare(stack: Stack) -> None:
     for n in range(CLIENTS):
         session = await Imap.login(stack, account(61 + n))
         await session.append("INBOX", corpus(100)[:60])
         await session.logout()
+    await quiet(stack)  # what the preparation left to do is none of the load
+
+
+@workload("mixed", "mixed IMAP load, 20 clients, TLS", "command", goal=150)
+async def mixed(stack: Stack, meter: Meter) -> None:
+    """Each asks again as soon as it is answered: what the server can do, and how long one waits while it does all it can."""
 
     async def day(n: int) -> None:
         rng = random.Random(n)
         for _ in range(2):
             session = await Imap.login(stack, account(61 + n))
             await session("SELECT INBOX")
-            for what in rng.choices(names, weights, k=COMMANDS):
+            for what in rng.choices(NAMES, WEIGHTS, k=COMMANDS):
                 start = time.perf_counter()
                 await one(session, what, rng)
                 meter.took(what, time.perf_counter() - start)
             await session.logout()
 
-    await quiet(stack)  # what the preparation left to do is none of the load
+    await prepare(stack)
     meter.begin()
     await asyncio.gather(*(day(n) for n in range(CLIENTS)))
     meter.end(CLIENTS * 2 * (COMMANDS + 3))
+
+
+@workload("mixed-paced", f"the same, {PACE:,} commands a second on both sides", "command")
+async def paced(stack: Stack, meter: Meter) -> None:
+    """Each asks at moments that were fixed before, at random: how long one waits at a load that both bear. The time counts from
+    the moment when the command was due, so that who is late with one answer is late with the next."""
+
+    async def day(n: int, session: Imap, start: float) -> None:
+        rng = random.Random(n)
+        due = start
+        for what in rng.choices(NAMES, WEIGHTS, k=2 * COMMANDS):
+            due += rng.expovariate(PACE / CLIENTS)
+            await asyncio.sleep(due - time.perf_counter())
+            await one(session, what, rng)
+            meter.took(what, time.perf_counter() - due)
+
+    await prepare(stack)
+    sessions = [await Imap.login(stack, account(61 + n)) for n in range(CLIENTS)]
+    for session in sessions:
+        await session("SELECT INBOX")
+    meter.begin()
+    start = time.perf_counter()
+    await asyncio.gather(*(day(n, session, start) for n, session in enumerate(sessions)))
+    meter.end(CLIENTS * 2 * COMMANDS)
+    for session in sessions:
+        await session.logout()
