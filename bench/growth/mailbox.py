@@ -36,6 +36,7 @@ def filling(count: int) -> Callable[[EmbeddedStore], Awaitable[None]]:
             flags = [frozenset({"\\Seen"}) if n % 10 else frozenset[str]() for n in batch]
             messages = [NewMessage(Spool.of(_text(n, count)), flag) for n, flag in zip(batch, flags, strict=True)]
             await store.mail.append(owner.id, "INBOX", messages)
+        await store.indexer.catch_up()  # while nobody else wants anything, which takes a quarter of the time
 
     return fill
 
