@@ -84,7 +84,7 @@ async def mixed(stack: Stack, meter: Meter) -> None:
     meter.end(CLIENTS * 2 * (COMMANDS + 3))
 
 
-@workload("mixed-paced", f"the same, {PACE:,} commands a second on both sides", "command")
+@workload("mixed-paced", f"mixed IMAP load, {PACE:,} commands a second on both sides", "command")
 async def paced(stack: Stack, meter: Meter) -> None:
     """Each asks at moments that were fixed before, at random: how long one waits at a load that both bear. The time counts from
     the moment when the command was due, so that who is late with one answer is late with the next."""
