@@ -51,8 +51,9 @@ def cpu(roots: list[int]) -> float:
     return sum(process_cpu(pid) + found[1] for pid in pids if (found := _stat(pid)))
 
 
-def pss(roots: list[int]) -> int:
-    """Proportional set size of process trees, octets."""
+def pss(roots: list[int], part: str = "Pss") -> int:
+    """Proportional set size of process trees, octets, or a part of it as /proc/PID/smaps_rollup calls it: `Pss_Anon` is what
+    does not fall when other processes use the same libraries."""
     total = 0
     for root in roots:
         for pid in tree(root):
@@ -60,7 +61,7 @@ def pss(roots: list[int]) -> int:
                 text = Path(f"/proc/{pid}/smaps_rollup").read_text()
             except OSError:
                 continue
-            total += next((int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith("Pss:")), 0)
+            total += next((int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith(f"{part}:")), 0)
     return total
 
 

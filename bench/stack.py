@@ -1,6 +1,7 @@
 """Stack: one side of the comparison, with what both sides share (accounts, password, certificate)."""
 
 import datetime
+import random
 import socket
 import time
 from pathlib import Path
@@ -22,10 +23,15 @@ def account(number: int) -> str:
 
 
 def free_port() -> int:
-    """A port that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody uses now, and that no client gets for its end of a connection before a server takes it."""
+    while True:
+        port = random.randrange(10_000, 32_000)  # below what Linux gives to clients
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 def certificate(directory: Path) -> Path:

@@ -8,6 +8,7 @@ from bench.client import Imap, Smtp
 from bench.corpus import small
 from bench.growth.curve import Promise, Table
 from bench.idlers import crowd, open_idle
+from bench.measure import pss
 from bench.pillarbox_stack import Pillarbox
 from bench.stack import account
 from bench.workload import quiet
@@ -25,7 +26,8 @@ async def run(table: Table, folder: Path, sizes: list[int]) -> None:
         for n in range(ACCOUNTS):
             session = await Imap.login(stack, account(n))
             await session.logout()
-        before, there = stack.pss(), 0
+        await quiet(stack)
+        before, there = pss(stack.roots, "Pss_Anon"), 0
         with ExitStack() as until_the_end:
             for count in sizes:
                 more = until_the_end.enter_context(crowd(stack, ACCOUNTS - 1, count - there))
@@ -40,7 +42,7 @@ async def run(table: Table, folder: Path, sizes: list[int]) -> None:
 async def _measure(table: Table, stack: Pillarbox, count: int, before: int) -> None:
     last = account(ACCOUNTS - 1)
     await quiet(stack)
-    table.put(count, "memory", (stack.pss() - before) / 2**20, "MiB PSS", Promise.LINEAR)
+    table.put(count, "memory", (pss(stack.roots, "Pss_Anon") - before) / 2**20, "MiB", Promise.LINEAR)
     used = stack.cpu()
     await asyncio.sleep(WATCH)
     share = (stack.cpu() - used) / WATCH * 100

@@ -14,6 +14,7 @@ from urllib.parse import quote
 import pytest
 from tests.imap.client import Client, Server
 
+from pillarbox.imap.search import program
 from pillarbox.mail import full_text
 from pillarbox.mail.search_text import folded
 from pillarbox.store.api import NewMessage
@@ -252,12 +253,13 @@ async def one_account_being_made_anew(corpus: Corpus) -> None:
 STATES: list[Callable[[Corpus], object]] = [nothing, half, complete, being_made_anew, one_account_being_made_anew]
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("state", STATES)
 async def test_every_state_of_the_index_gives_the_same(  # type: ignore[no-untyped-def]
     state, seed: int, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(full_text, "MAX_TEXT", (10**6, 150)[seed])  # some are longer, and always read
+    monkeypatch.setattr(full_text, "MAX_TEXT", (10**6, 150, 150)[seed])  # some are longer, and always read
+    monkeypatch.setattr(program, "MANY", (10**6, 10**6, 0)[seed])  # fields are looked for in columns, or in the index
     corpus = Corpus(server, random.Random(f"{state.__name__} {seed}"))
     await corpus.put(40)
     await state(corpus)

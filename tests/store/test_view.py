@@ -85,3 +85,20 @@ def test_a_few_messages_never_take_a_pass_through_a_large_mailbox() -> None:
     assert not one_pass(100, 100)
     assert one_pass(150, 1000)
     assert one_pass(100_001, 1_000_000)
+
+
+def test_an_expunge_leaves_what_others_hold_and_copies_nothing_else() -> None:
+    view = MailboxView(1, 1, "INBOX", 1, "m1")
+    view.add_all([(uid, SETS[0], uid * 10, uid) for uid in range(1, 11)], 1)
+    snapshot, held, sizes = view.uids, view.flags, id(view.sizes)
+    view.remove([3, 4], 2)
+    assert view.uids is not snapshot
+    assert view.flags is not held
+    assert id(view.sizes) == sizes
+    assert (list(snapshot), len(held)) == ([*range(1, 11)], 10)
+    assert list(view.sizes) == [10, 20, 50, 60, 70, 80, 90, 100]
+    assert len(view.flags) == len(view.modseqs) == len(view.internaldates) == len(view.uids) == 8
+    with memoryview(view.internaldates) as part:  # it holds the array too
+        view.remove([1], 3)
+        assert len(part) == 8
+    assert len(view.internaldates) == 7

@@ -2,8 +2,9 @@
 
 Invariants:
 - Only the store changes a view, after the commit, on the event loop; everyone else reads.
-- `uids` ascends. It only grows at its end; an expunge replaces the arrays by new ones. So a session may keep a reference
-  to `uids` together with a count, as its snapshot, for nothing.
+- `uids` ascends. It only grows at its end; an expunge replaces it by a new one. So a session may keep a reference to `uids`
+  together with a count, as its snapshot, for nothing. So may a search, for its time, to the other arrays: an expunge
+  replaces those to which somebody else has a reference.
 - The arrays always have the same length; index i of each is the same message.
 - How many messages have which set of flags, and how many octets there are, is counted when it is first asked for, and kept
   right from then on: STATUS costs the same for any mailbox.
@@ -14,6 +15,7 @@ from bisect import bisect_left, bisect_right
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from itertools import compress
+from sys import getrefcount
 
 from pillarbox.store.changes import FlagsChanged, MessagesAdded, MessagesExpunged
 from pillarbox.store.flags import DELETED, SEEN, Flags, FlagTable
@@ -23,6 +25,7 @@ JOURNAL_LENGTH = 128
 thousands of views are kept."""
 
 _MANY_FLAGS = 1000
+_OWN = 2  # references to an array that only the view has: the attribute, and what counts them
 _MANY_RUNS = 64  # beyond it, one pass over all messages is cheaper than moving the rest for each run
 _INVERTED = bytes([1]) + bytes(255)
 
@@ -180,7 +183,8 @@ class MailboxView:
         self.highestmodseq = max(self.highestmodseq, modseq)
 
     def remove(self, uids: Sequence[int], modseq: int) -> None:
-        """These messages are gone: new arrays, the old ones stay with the sessions that still hold them."""
+        """These messages are gone. Arrays that others hold stay as they were; the rest is moved in place, as copying all of a
+        million messages takes ten times as long."""
         runs = self._runs_of(uids)
         staying = None
         if len(runs) > _MANY_RUNS:
@@ -197,11 +201,12 @@ class MailboxView:
                 if self._octets is not None:
                     self._octets -= sum(self.sizes[start:stop])
         for name in ("uids", "flags", "modseqs", "sizes", "internaldates"):
+            held = name == "uids" or getrefcount(getattr(self, name)) > _OWN
             old = getattr(self, name)
             if staying is not None:
                 new = array(old.typecode, compress(old, staying))
             else:
-                new = old[:]
+                new = old[:] if held else old
                 for start, stop in reversed(runs):
                     del new[start:stop]
             setattr(self, name, new)
