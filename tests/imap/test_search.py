@@ -380,7 +380,7 @@ async def test_fields_of_a_large_mailbox_are_looked_for_in_the_index_first(
     server: Server, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mail = server.store.mail
-    named: list[list[int] | None] = [[2, 3, 99]]
+    named: list[list[int] | None] = [[3, 99]]  # UIDs; the second message has 3
     read: list[int] = []
     records = mail.records
 
@@ -393,13 +393,14 @@ async def test_fields_of_a_large_mailbox_are_looked_for_in_the_index_first(
 
     everything = await found(client, "ALL")
     expected = await found(client, "SUBJECT a")
+    assert expected == [1, 2]
     monkeypatch.setattr(program, "MANY", len(everything) - 1)
     monkeypatch.setattr(program, "COLUMNS", Columns())
     monkeypatch.setattr(mail, "may_hold", may_hold)
     monkeypatch.setattr(mail, "records", counted)
-    assert await found(client, "SUBJECT a") == [uid for uid in expected if uid in (2, 3)]
-    assert read == [2, 3]  # what is not there is not read, and no column was made
+    assert await found(client, "SUBJECT a") == [2]
+    assert read == [3]  # what is not there is not read, and no column was made
     monkeypatch.setattr(program, "BATCH", len(everything) - 1)
-    for each in (None, everything):  # it cannot tell, or names too many to read them
+    for each in (None, [*range(1, 100)]):  # it cannot tell, or names too many to read them
         named.append(each)
         assert await found(client, "SUBJECT a") == expected
