@@ -3,15 +3,13 @@
 import random
 import re
 from base64 import b64encode
-from collections.abc import Sequence
 
 import pytest
 from tests.imap.client import CUTS, EPOCH, Client, Cut, Server
 
 from pillarbox.imap.search import program
-from pillarbox.imap.search.column import Columns
 from pillarbox.mail.date import DAY
-from pillarbox.store.api import MessageRecord, NewMessage
+from pillarbox.store.api import NewMessage
 from pillarbox.store.spool import Spool
 
 NEWS = """\
@@ -374,33 +372,3 @@ async def test_the_store_says_where_a_text_may_be(
     assert await found(client, "NOT BODY Quarterly") == [2, 3]
     assert await found(client, "UNSEEN BODY Quarterly") == []
     assert read == [2, 3, 2, 3, 3]
-
-
-async def test_fields_of_a_large_mailbox_are_looked_for_in_the_index_first(
-    server: Server, client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    mail = server.store.mail
-    named: list[list[int] | None] = [[3, 99]]  # UIDs; the second message has 3
-    read: list[int] = []
-    records = mail.records
-
-    async def may_hold(_account: int, _mailbox: int, _needle: str) -> list[int] | None:
-        return named[-1]
-
-    async def counted(account: int, mailbox: int, uids: Sequence[int]) -> list[MessageRecord | None]:
-        read.extend(uids)
-        return await records(account, mailbox, uids)
-
-    everything = await found(client, "ALL")
-    expected = await found(client, "SUBJECT a")
-    assert expected == [1, 2]
-    monkeypatch.setattr(program, "MANY", len(everything) - 1)
-    monkeypatch.setattr(program, "COLUMNS", Columns())
-    monkeypatch.setattr(mail, "may_hold", may_hold)
-    monkeypatch.setattr(mail, "records", counted)
-    assert await found(client, "SUBJECT a") == [2]
-    assert read == [3]  # what is not there is not read, and no column was made
-    monkeypatch.setattr(program, "BATCH", len(everything) - 1)
-    for each in (None, [*range(1, 100)]):  # it cannot tell, or names too many to read them
-        named.append(each)
-        assert await found(client, "SUBJECT a") == expected
