@@ -25,7 +25,6 @@ JOURNAL_LENGTH = 128
 thousands of views are kept."""
 
 _MANY_FLAGS = 1000
-_OWN = 2  # references to an array that only the view has: the attribute, and what counts them
 _MANY_RUNS = 64  # beyond it, one pass over all messages is cheaper than moving the rest for each run
 _INVERTED = bytes([1]) + bytes(255)
 
@@ -201,7 +200,7 @@ class MailboxView:
                 if self._octets is not None:
                     self._octets -= sum(self.sizes[start:stop])
         for name in ("uids", "flags", "modseqs", "sizes", "internaldates"):
-            held = name == "uids" or getrefcount(getattr(self, name)) > _OWN
+            held = name == "uids" or getrefcount(getattr(self, name)) != _OWN
             old = getattr(self, name)
             if staying is not None:
                 new = array(old.typecode, compress(old, staying))
@@ -242,3 +241,8 @@ class MailboxView:
         if len(self.journal) == JOURNAL_LENGTH:
             self.journal_start = self.journal[0].modseq
         self.journal.append(change)
+
+
+_ALONE = MailboxView(0, 0, "", 0, "")
+_OWN = getrefcount(_ALONE.sizes)
+"""References to an array that only its view holds, as this interpreter counts them."""
