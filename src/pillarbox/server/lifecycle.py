@@ -33,7 +33,6 @@ from pillarbox.observe.observers import Observers
 from pillarbox.observe.transcript import TranscriptDirectory
 from pillarbox.server.assembly import Server, StartError
 from pillarbox.server.config import ConfigError
-from pillarbox.server.heap import give_memory_back
 from pillarbox.server.measures import Measures
 from pillarbox.server.settings import Config
 
@@ -61,7 +60,6 @@ def run(
     """Run a server until a signal ends it. `ready` is called once it serves; `reread` gives the configuration anew at
     SIGHUP (without it only certificates are reloaded). Raises BindError, StartError, before it serves."""
     os.umask(0o077)
-    give_memory_back()
     lines = configure(level=config.log.level, style=config.log.format)
     room = raise_file_limit()
     log = Log(level=config.log.level)
