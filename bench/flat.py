@@ -21,7 +21,7 @@ from bench.growth.__main__ import RESULTS
 from bench.keeper import kept
 from bench.pillarbox_stack import Pillarbox
 from bench.stack import Stack, account
-from bench.workloads.mixed import CLIENTS, COMMANDS, DAY, one
+from bench.workloads.mixed import CLIENTS, COMMANDS, NAMES, WEIGHTS, one
 
 KEPT = 60
 """Messages of an INBOX at the end of a day."""
@@ -67,7 +67,6 @@ async def _tidy(session: Imap) -> None:
 
 
 async def _person(stack: Stack, n: int, course: Course, until: float) -> None:
-    names, weights = zip(*DAY, strict=True)
     rng = random.Random(n)
     session = await Imap.login(stack, account(n))
     await session.append("INBOX", corpus(100)[:KEPT])
@@ -75,7 +74,7 @@ async def _person(stack: Stack, n: int, course: Course, until: float) -> None:
     while time.monotonic() < until:
         session = await Imap.login(stack, account(n))
         await session("SELECT INBOX")
-        for what in rng.choices(names, weights, k=COMMANDS):
+        for what in rng.choices(NAMES, WEIGHTS, k=COMMANDS):
             await one(session, what, rng)
             course.done += 1
         await _tidy(session)

@@ -24,7 +24,7 @@ def account(number: int) -> str:
 
 def free_port() -> int:
     """A port that nobody uses now, and that no client gets for its end of a connection before a server takes it."""
-    while True:
+    for _ in range(1_000):
         port = random.randrange(10_000, 32_000)  # below what Linux gives to clients
         with socket.socket() as probe:
             try:
@@ -32,6 +32,7 @@ def free_port() -> int:
             except OSError:
                 continue
             return port
+    raise OSError("no port between 10000 and 32000 is free")
 
 
 def certificate(directory: Path) -> Path:

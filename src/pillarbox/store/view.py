@@ -200,6 +200,7 @@ class MailboxView:
                 if self._octets is not None:
                     self._octets -= sum(self.sizes[start:stop])
         for name in ("uids", "flags", "modseqs", "sizes", "internaldates"):
+            # Asked before `old` is one more who holds it.
             held = name == "uids" or getrefcount(getattr(self, name)) != _OWN
             old = getattr(self, name)
             if staying is not None:
